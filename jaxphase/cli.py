@@ -1,0 +1,173 @@
+"""The command line: quickstart, sweep, plan, analyze, info. Heavy imports wait until a command needs them."""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml
+from jaxphase.errors import InputError
+
+app = tyro.extras.SubcommandApp()
+File = tyro.conf.Positional[Path]
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one sentence and exit code 2."""
+    try:
+        app.cli(prog="jaxphase", description="Find out whether abilities of models appear at a critical scale.")
+    except InputError as error:
+        print(f"jaxphase: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("jaxphase: interrupted; the same command with --resume goes on from here.", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command
+def quickstart(*, out: Path = Path("quickstart"), resume: bool = False) -> None:
+    """Train a family of models on handwritten digits, look for its transition, draw it.
+
+    Args:
+        out: New folder for results.
+        resume: Go on with the sweep in that folder.
+    """
+    config = PhaseTransitionConfig()
+    _sweep(config.sweep(), config, out, resume)
+
+
+@app.command
+def sweep(spec: File, *, out: Path | None = None, resume: bool = False) -> None:
+    """Train and analyse the grid of a TOML spec.
+
+    Args:
+        spec: TOML file with tables [sweep] and [phase_transition].
+        out: New folder for results; by default the name of the spec without its ending.
+        resume: Go on with the sweep in that folder.
+    """
+    _sweep(*read_toml(spec), out or Path(spec.stem), resume)
+
+
+@app.command
+def plan(spec: File) -> None:
+    """Print what a spec would train, in which buckets, and about how long it would take; train nothing.
+
+    Args:
+        spec: TOML file with tables [sweep] and [phase_transition].
+    """
+    settings, _ = read_toml(spec)
+    _start_jax()
+    from jaxphase.sweep import make_plan, recipe
+
+    the_plan = make_plan(settings, recipe(settings))
+    table = Table(title=f"{len(settings.sizes)} sizes x {len(settings.data_sizes)} data sizes x {settings.seeds} seeds")
+    for name in ("bucket", "models", "widths", "padded to", "parameters", "padding", "train (s)"):
+        table.add_column(name, justify="right")
+    for number, bucket in enumerate(the_plan.buckets, 1):
+        widths = [lane.width for lane in bucket.lanes]
+        params = [lane.params for lane in bucket.lanes]
+        table.add_row(
+            str(number),
+            str(len(bucket.lanes)),
+            f"{min(widths)}-{max(widths)}",
+            str(bucket.width),
+            f"{min(params):,}-{max(params):,}",
+            f"{the_plan.padding(bucket):.2f}x",
+            f"{the_plan.run_seconds(bucket):.0f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{the_plan.steps} steps of batch {the_plan.batch_size} on {the_plan.devices} {the_plan.platform} device(s): "
+        f"about {the_plan.seconds:.0f} s, compilation included."
+    )
+
+
+@app.command
+def analyze(
+    file: File,
+    *,
+    x: str | None = None,
+    y: tuple[str, ...] = (),
+    by: str | None = None,
+    group: str | None = None,
+    order_parameter: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Look for transitions in a sweep.nc, or in a CSV of anyone's own curves.
+
+    Args:
+        file: sweep.nc, or a CSV with one row per measurement.
+        x: CSV: the column of sizes.
+        y: CSV: the columns of metrics.
+        by: CSV: the column that tells repeats (seeds) apart.
+        group: CSV: the column of a second control parameter, such as data size.
+        order_parameter: The metric that the headline and the phase diagram are about.
+        out: New folder for results; by default the name of the file with -analysis.
+    """
+    from jaxphase.curves import read
+
+    data = read(file, x=x, y=y, by=by, group=group)
+    folder = out or Path(f"{file.stem}-analysis")
+    if folder.exists():
+        raise InputError(f"{folder} exists: name another folder with --out.")
+    _start_jax()
+    _analyse(data, folder, order_parameter)
+
+
+@app.command
+def info() -> None:
+    """Print versions, devices and the compilation cache."""
+    cache = _start_jax()
+    import jax
+
+    table = Table(show_header=False)
+    for name in ("jaxphase", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray"):
+        table.add_row(name, version(name))
+    table.add_row("python", sys.version.split()[0])
+    table.add_row("devices", ", ".join(str(device) for device in jax.devices()))
+    size = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.exists() else 0
+    table.add_row("compilation cache", f"{cache} ({size / 1e6:.0f} MB)")
+    Console().print(table)
+
+
+def _sweep(spec: SweepSpec, config: PhaseTransitionConfig, out: Path, resume: bool) -> None:
+    _start_jax()
+    from jaxphase.sweep import run
+
+    _analyse(run(spec, out, config=config, resume=resume), out, config.order_parameter)
+
+
+def _analyse(data, folder: Path, order_parameter: str | None) -> None:
+    from jaxphase.analysis import analyze as analyse
+    from jaxphase.plots import write_figures
+
+    analysis = analyse(data, order_parameter=order_parameter)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        analysis.to_json(folder / "analysis.json")
+        write_figures(analysis, folder)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): name another folder with --out.") from error
+    console = Console()
+    console.print(analysis.table())
+    console.print(analysis.headline)
+    console.print(f"Files are in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}.")
+
+
+def _start_jax() -> Path:
+    """All cores as devices, and compiled programs kept in the user's cache folder; returns that folder."""
+    import jax
+
+    from jaxphase.sweep import use_all_cores
+
+    use_all_cores()
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(jax.config.jax_compilation_cache_dir or home / "jaxphase")
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return cache

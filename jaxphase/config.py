@@ -1,0 +1,176 @@
+"""What to train and what to look for: frozen settings, checked when made, read from and written to TOML."""
+
+import dataclasses
+import itertools
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jaxphase.errors import InputError
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A grid of models to train, every size x data size x seed, and how to train them.
+
+    Sizes are requested parameter counts; the family's width that comes nearest is trained, and its exact count is
+    what results are labelled with. `checkpoints` are the steps at which everything is measured; training ends at the
+    last. `learning_rate` holds at `base_width` and is carried to other widths by the parametrization.
+    """
+
+    sizes: tuple[int, ...]
+    data_sizes: tuple[int, ...]
+    checkpoints: tuple[int, ...]
+    seeds: int = 4
+    family: str = "mlp"
+    family_options: Mapping[str, int] = field(default_factory=dict)
+    objective: str = "masked_modeling"
+    objective_options: Mapping[str, float] = field(default_factory=dict)
+    data: str = "digits"
+    parametrization: str = "mup"
+    base_width: int = 64
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    warmup_steps: int = 20
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+
+    def __post_init__(self):
+        from jaxphase.data import DATA
+        from jaxphase.models import FAMILIES, PARAMETRIZATIONS
+        from jaxphase.objectives import OBJECTIVES
+
+        for name in ("sizes", "data_sizes", "checkpoints"):
+            object.__setattr__(self, name, _increasing(name, getattr(self, name)))
+        for name in ("seeds", "base_width", "batch_size"):
+            _whole(name, getattr(self, name), least=1)
+        _whole("warmup_steps", self.warmup_steps, least=0)
+        for name in ("learning_rate", "clip_norm"):
+            _number(name, getattr(self, name), positive=True)
+        _number("weight_decay", self.weight_decay)
+        for name, table in (
+            ("family", FAMILIES),
+            ("objective", OBJECTIVES),
+            ("data", DATA),
+            ("parametrization", PARAMETRIZATIONS),
+        ):
+            _one_of(name, getattr(self, name), table)
+        for name in ("family_options", "objective_options"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise InputError(f"{name} is {getattr(self, name)!r}: give a table such as {{depth = 2}}.")
+
+    @property
+    def steps(self) -> int:
+        """Number of training steps."""
+        return self.checkpoints[-1]
+
+
+@dataclass(frozen=True)
+class PhaseTransitionConfig:
+    """The question: over which ranges to look for a transition, and in which order parameter.
+
+    Ranges are (lowest, highest), sampled evenly in the logarithm, both ends included. `order_parameter` names the
+    metric that the phase diagram and the headline verdict are about.
+    """
+
+    model_size_range: tuple[int, int] = (700, 100_000)
+    model_size_samples: int = 12
+    data_size_range: tuple[int, int] = (64, 1024)
+    data_size_samples: int = 2
+    training_steps_range: tuple[int, int] = (10, 1000)
+    training_steps_samples: int = 7
+    order_parameter: str = "mutual_information"
+
+    def __post_init__(self):
+        for axis in ("model_size", "data_size", "training_steps"):
+            low_high = _increasing(f"{axis}_range", getattr(self, f"{axis}_range"))
+            if len(low_high) != 2:
+                raise InputError(f"{axis}_range is {list(low_high)}: give two numbers, lowest and highest.")
+            object.__setattr__(self, f"{axis}_range", low_high)
+            _whole(f"{axis}_samples", getattr(self, f"{axis}_samples"), least=2)
+        if not isinstance(self.order_parameter, str):
+            raise InputError(f"order_parameter is {self.order_parameter!r}: give the name of a metric, in quotes.")
+
+    def sweep(self, **settings: Any) -> SweepSpec:
+        """The sweep that covers these ranges; `settings` are SweepSpec fields, axes among them override the ranges."""
+        axes = {
+            "sizes": log_space(*self.model_size_range, self.model_size_samples),
+            "data_sizes": log_space(*self.data_size_range, self.data_size_samples),
+            "checkpoints": log_space(*self.training_steps_range, self.training_steps_samples),
+        }
+        return SweepSpec(**(axes | settings))
+
+
+def log_space(low: int, high: int, samples: int) -> tuple[int, ...]:
+    """`samples` whole numbers from low to high, evenly spaced in the logarithm; rounding may merge neighbours."""
+    ratio = math.log(high / low) / (samples - 1)
+    return tuple(sorted({round(low * math.exp(i * ratio)) for i in range(samples)}))
+
+
+def read_toml(path: str | Path) -> tuple[SweepSpec, PhaseTransitionConfig]:
+    """Spec and question from a file with tables [sweep] and [phase_transition], both optional."""
+    from jaxphase.evaluate.metrics import METRICS
+
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): give the path of a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
+    for name, value in tables.items():
+        if name not in ("sweep", "phase_transition") or not isinstance(value, dict):
+            raise InputError(f"{path}: '{name}' is not a table of a spec; use [sweep] and [phase_transition].")
+    for name, kind in (("sweep", SweepSpec), ("phase_transition", PhaseTransitionConfig)):
+        for key in tables.get(name, {}):
+            _one_of(f"a key of [{name}] in {path}", key, [entry.name for entry in dataclasses.fields(kind)])
+    config = PhaseTransitionConfig(**tables.get("phase_transition", {}))
+    _one_of("order_parameter", config.order_parameter, METRICS)
+    return config.sweep(**tables.get("sweep", {})), config
+
+
+def to_toml(spec: SweepSpec, config: PhaseTransitionConfig) -> str:
+    """Text that `read_toml` turns back into the same spec and question."""
+    lines = ["[sweep]", *_lines(spec), "", "[phase_transition]", *_lines(config)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(settings: Any) -> list[str]:
+    return [f"{entry.name} = {_toml(getattr(settings, entry.name))}" for entry in dataclasses.fields(settings)]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)  # JSON's strings, numbers and booleans are TOML's
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{name} is {value!r}: give a whole number of at least {least}.")
+
+
+def _number(name: str, value: Any, positive: bool = False) -> None:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not numeric or value < 0 or (positive and value == 0):
+        raise InputError(f"{name} is {value!r}: give a {'positive' if positive else 'non-negative'} number.")
+
+
+def _increasing(name: str, values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list | tuple) or not values:
+        raise InputError(f"{name} is {values!r}: give a list of positive whole numbers in increasing order.")
+    for value in values:
+        _whole(f"an entry of {name}", value, least=1)
+    if any(b <= a for a, b in itertools.pairwise(values)):
+        raise InputError(f"{name} is {list(values)}: give positive whole numbers in increasing order, each once.")
+    return tuple(values)
+
+
+def _one_of(name: str, value: Any, known: Any) -> None:
+    if value not in known:
+        raise InputError(f"{name} is {value!r}: choose one of {', '.join(known)}.")

@@ -1,0 +1,34 @@
+"""Detectors: one curve in, one NamedTuple out, over any leading axes. See `curve_detector` for what they share."""
+
+from .batched import curve_detector
+from .correlation import IntegratedTime, autocorrelation, correlation_length, integrated_time
+from .cusum import Cusum, cusum
+from .derivatives import Gradients, gradients
+from .power_law import PowerLaw, fit_power_law
+from .sigmoid import Sigmoid, fit_sigmoid
+from .significance import Bootstrap, ChangeTest, benjamini_hochberg, bootstrap, change_test
+from .verdict import KINDS, Verdict, classify
+
+__all__ = [
+    "KINDS",
+    "Bootstrap",
+    "ChangeTest",
+    "Cusum",
+    "Gradients",
+    "IntegratedTime",
+    "PowerLaw",
+    "Sigmoid",
+    "Verdict",
+    "autocorrelation",
+    "benjamini_hochberg",
+    "bootstrap",
+    "change_test",
+    "classify",
+    "correlation_length",
+    "curve_detector",
+    "cusum",
+    "fit_power_law",
+    "fit_sigmoid",
+    "gradients",
+    "integrated_time",
+]

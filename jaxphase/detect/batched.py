@@ -1,0 +1,149 @@
+"""How a function of one curve becomes a detector of any number of curves.
+
+A detector's file holds the mathematics of ONE curve, a function `(x, y, weight, *, options) -> NamedTuple`. Decorated
+with `curve_detector` it becomes `(x, y, *, weight=None, options)`: leading axes broadcast like numpy's, points come in
+any order, missing points are marked by weight 0 or by anything that is not finite, and every shape is compiled once.
+"""
+
+import functools
+import inspect
+
+import jax
+import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
+
+
+def curve_detector(*, static=(), choices=None, per_point=(), positions=()):
+    """Lift a function of one curve over leading axes.
+
+    The function receives `x` in rising order with the missing points last. A missing point has weight 0, the `x` of the
+    last point present and the mean `y`; the weights of the others average one. Equal `x` are ordered by `y`, so that a
+    result cannot depend on the order in which points were given, not even by round-off.
+
+    static: names of the options that are part of the program; `choices` maps such a name to its legal values.
+    per_point: names of the result fields with one entry per point, given back in the caller's order, NaN where missing.
+    positions: names of the result fields that are the index of a point, given back as an index into the caller's order.
+    """
+
+    def decorate(one_curve):
+        @functools.partial(jax.jit, static_argnames=static)
+        def all_curves(x, y, weight, **options):
+            def judge(x, y, weight):
+                order, present, *curve = in_order(x, y, weight)
+                # An accelerator's default of 10 bits in a product would be the error of every fit.
+                with jax.default_matmul_precision("highest"):
+                    return in_callers_order(one_curve(*curve, **options), order, present)
+
+            lead, n = y.shape[:-1], y.shape[-1]
+            result = jax.vmap(judge)(*(a.reshape(-1, n) for a in (x, y, weight)))
+            return jax.tree.map(lambda field: field.reshape(lead + field.shape[1:]), result)
+
+        def in_callers_order(result, order, present):
+            back = jnp.argsort(order)
+            restored = {name: jnp.where(present, getattr(result, name), jnp.nan)[back] for name in per_point}
+            restored |= {name: order[getattr(result, name)] for name in positions}
+            return result._replace(**restored)
+
+        @functools.wraps(one_curve)
+        def detector(x, y, *, weight=None, **options):
+            for name, legal in (choices or {}).items():
+                check_choice(name, options.get(name, signature.parameters[name].default), legal)
+            return all_curves(*as_curves(x, y, weight), **options)
+
+        signature = inspect.signature(one_curve)
+        detector.__signature__ = _public_signature(signature)
+        return detector
+
+    return decorate
+
+
+def as_curves(x, y, weight=None):
+    """`x`, `y` and `weight` as floating arrays of one shape `[..., n]`, or a `ValueError` with their shapes."""
+    weight = 1.0 if weight is None else weight
+    x, y, weight = (jnp.asarray(a) for a in (x, y, weight))
+    try:
+        shape = jnp.broadcast_shapes(x.shape, y.shape, weight.shape)
+    except ValueError:
+        raise ValueError(
+            f"x {x.shape}, y {y.shape} and weight {weight.shape} do not broadcast to curves [..., n]"
+        ) from None
+    if not shape or 0 in shape:
+        raise ValueError(f"curves must have shape [..., n] with at least one point, got x {x.shape} and y {y.shape}")
+    for name, values in (("x", x), ("y", y), ("weight", weight)):
+        if jnp.issubdtype(values.dtype, jnp.complexfloating):
+            raise ValueError(f"{name} must be real, got {values.dtype}")
+    dtype = jnp.promote_types(jnp.result_type(x, y, float), jnp.float32)
+    return tuple(jnp.broadcast_to(a.astype(dtype), shape) for a in (x, y, weight))
+
+
+def in_order(x, y, weight):
+    """One sanitised curve: `(order, present, x, y, weight)`, the last four in rising x with the missing points last."""
+    present = jnp.isfinite(x) & jnp.isfinite(y) & jnp.isfinite(weight) & (weight > 0)
+    order = jnp.lexsort((jnp.where(present, weight, 0), jnp.where(present, y, jnp.inf), jnp.where(present, x, jnp.inf)))
+    present = present[order]
+    count = jnp.sum(present)
+    last = order[jnp.maximum(count - 1, 0)]
+    x = jnp.where(present, x[order], jnp.where(count > 0, x[last], 0))
+    weight = jnp.where(present, weight[order], 0)
+    weight = weight / jnp.where(count > 0, jnp.sum(weight) / jnp.maximum(count, 1), 1)
+    y = jnp.where(present, y[order], 0)
+    y = jnp.where(present, y, jnp.sum(weight * y) / jnp.maximum(count, 1))
+    return order, present, x, y, weight
+
+
+def once_per_grid(build, apply):
+    """`f(grid, *curve) = apply(build(grid), *curve)` where `build` is dear and many curves share their grid.
+
+    Lifted over curves, `build` runs once if all of them have the same grid (the usual case: many metrics on one set of
+    sizes) and curve by curve if they do not. Which of the two is known only when the numbers are: a NaN in one `y`
+    takes a point off the grid of that curve. `build` and `apply` must not close over traced values.
+    """
+
+    @custom_vmap
+    def one(grid, *curve):
+        return apply(build(grid), *curve)
+
+    @one.def_vmap
+    def many(axis_size, in_batched, grid, *curve):
+        grid_batched, *curve_batched = in_batched
+        first = jax.tree.map(lambda leaf, batched: leaf[0] if batched else leaf, grid, grid_batched)
+
+        def together(grid, curve):
+            del grid
+            return jax.vmap(apply, (None, *(0 if batched else None for batched in curve_batched)))(build(first), *curve)
+
+        def apart(grid, curve):
+            leaves, tree = jax.tree.flatten((grid, tuple(curve)))
+            along = jax.tree.leaves((grid_batched, tuple(curve_batched)))
+
+            def single(i):
+                grid, curve = jax.tree.unflatten(
+                    tree, [leaf[i] if batched else leaf for leaf, batched in zip(leaves, along, strict=True)]
+                )
+                return apply(build(grid), *curve)
+
+            return jax.lax.map(single, jnp.arange(axis_size))
+
+        equal = [
+            jnp.all(leaf == leaf[:1])
+            for leaf, batched in zip(jax.tree.leaves(grid), jax.tree.leaves(grid_batched), strict=True)
+            if batched
+        ]
+        same = functools.reduce(jnp.logical_and, equal, jnp.bool_(True))
+        out = jax.lax.cond(same, together, apart, grid, tuple(curve))
+        return out, jax.tree.map(lambda _: True, out)
+
+    return one
+
+
+def check_choice(name, value, legal):
+    """`ValueError` naming the option, its value and the legal values."""
+    if value not in legal:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, legal))}, got {value!r}")
+
+
+def _public_signature(signature):
+    """The signature that users see: `weight` is a keyword that defaults to None."""
+    x, y, weight, *options = signature.parameters.values()
+    weight = weight.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=None)
+    return signature.replace(parameters=[x, y, weight, *options])

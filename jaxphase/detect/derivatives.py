@@ -1,0 +1,135 @@
+"""First and second derivative of a noisy curve at its own points, with errors: where is it steepest?"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import ndtri
+
+from .batched import curve_detector, once_per_grid
+from .distributions import student_t_975
+from .least_squares import axis_unit, solve, standard_values
+from .points import count, distinct
+from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+
+_BANDWIDTHS = 10
+
+
+class Gradients(NamedTuple):
+    """first, second and errors `[..., n]` in the caller's order; the rest `[...]`, steepest_interval `[..., 2]`."""
+
+    first: jax.Array
+    first_se: jax.Array
+    second: jax.Array
+    second_se: jax.Array
+    steepest: jax.Array
+    inflection: jax.Array
+    steepest_interval: jax.Array
+    bandwidth: jax.Array
+    status: jax.Array
+
+
+@curve_detector(per_point=("first", "first_se", "second", "second_se"))
+def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
+    """Derivatives by local cubic regression (Fan & Gijbels 1996, Local Polynomial Modelling, ch. 3).
+
+    x, y, weight: `[..., n]`, weight the relative inverse variance; repeated x are welcome. bandwidth is the standard
+    deviation of the Gaussian window in units of x, one number for all curves; None chooses one per curve, the best of
+    ten by leave-one-out. The errors are those of the noise, not of the bias that any window has.
+
+    steepest is the point of largest |first|, steepest_interval reaches to the nearest points on either side that are
+    significantly less steep (5 % for all together); inflection is the zero of second next to it, NaN if none is
+    within a bandwidth. status 1: steepest at the first or last x. status 2: no point is steeper than another beyond
+    noise (constant, straight or too noisy): steepest, its interval and inflection are NaN, the derivatives stand.
+    status 3: fewer than six points or five different x, all NaN. first and second have derivatives with respect to y.
+    """
+    axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
+    u = (x - axis.center) / axis.scale
+    width = _best_bandwidth(u, v, weight) if bandwidth is None else bandwidth / axis.scale
+
+    to_value, to_slope, to_bend = _local_cubic(u, weight, width)
+    noise, dof = _noise(to_value, v, weight)
+    # As many independent slopes are compared as the smoother has parameters, so the level is Bonferroni's.
+    compared = jnp.maximum(count(weight) - dof, 1)
+    reach = student_t_975(jnp.floor(dof)) * ndtri(1 - 0.025 / compared) / ndtri(0.975)
+    each = jnp.where(weight > 0, 1 / jnp.where(weight > 0, weight, 1), 0)
+    slope, bend = to_slope @ v, to_bend @ v
+    slope_se, bend_se = (noise * jnp.sqrt(jnp.square(operator) @ each) for operator in (to_slope, to_bend))
+
+    # Slopes of neighbours share their points, so the error of a difference comes from the difference of the operators.
+    size, sign = jnp.where(weight > 0, jnp.abs(slope), -1), jnp.sign(slope)
+    top = jnp.argmax(size)
+    turned = sign[:, None] * to_slope
+    difference_se = noise * jnp.sqrt(jnp.square(turned[top] - turned) @ each)
+    flatter = (weight > 0) & (size[top] - size > reach * difference_se)
+    first = jnp.max(jnp.where(flatter & (u < u[top]), u, -1))
+    last = jnp.min(jnp.where(flatter & (u > u[top]), u, 1))
+    zero = _zero_near(bend, u, weight, u[top])
+
+    result = Gradients(
+        first=slope * unit.scale / axis.scale,
+        first_se=slope_se * unit.scale / axis.scale,
+        second=bend * unit.scale / axis.scale**2,
+        second_se=bend_se * unit.scale / axis.scale**2,
+        steepest=x[top],
+        inflection=axis.center + axis.scale * jnp.where(jnp.abs(zero - u[top]) <= width, zero, jnp.nan),
+        steepest_interval=axis.center + axis.scale * jnp.stack([first, last]),
+        bandwidth=axis.scale * width,
+        status=first_true(
+            ((count(weight) < 6) | (distinct(x, weight) < 5) | ~(dof > 0), TOO_FEW_POINTS),
+            (~jnp.any(flatter) | jnp.all(v * weight == 0), NOT_IDENTIFIED),
+            (jnp.abs(u[top]) == 1, AT_BOUND),
+        ),
+    )
+    result = answered(result, result.status < TOO_FEW_POINTS)
+    place = answered(result, result.status < NOT_IDENTIFIED)
+    return result._replace(
+        steepest=place.steepest, steepest_interval=place.steepest_interval, inflection=place.inflection
+    )
+
+
+def _local_cubic(u, weight, width):
+    """Operators [3, n, n]: row i of each, times y, is the value, the first and the second derivative of y at u[i]."""
+    offset = (u - u[:, None]) / width
+    window = jnp.exp(-jnp.square(offset) / 2) * weight
+    powers = jnp.stack([offset**k for k in range(4)])
+    moments = jnp.sum(window * powers[:, None] * powers, axis=-1)
+    taylor = jax.vmap(solve, in_axes=(2, 1), out_axes=1)(moments, window * powers)
+    return taylor[0], taylor[1] / width, 2 * taylor[2] / width**2
+
+
+def _best_bandwidth(u, v, weight):
+    """The width, of ten from one spacing of the points to twice their range, that best predicts left-out points."""
+
+    def smoothers(points):
+        u, weight = points
+        spacing = 2 / jnp.maximum(distinct(u, weight) - 1, 1)
+        widths = spacing * (4 / spacing) ** jnp.linspace(0, 1, _BANDWIDTHS, dtype=u.dtype)
+        return widths, jax.lax.map(lambda width: _local_cubic(u, weight, width)[0], widths), weight
+
+    def choose(built, v):
+        widths, smoother, weight = built
+        kept = 1 - jnp.diagonal(smoother, axis1=1, axis2=2)
+        left_out = (v - smoother @ v) / jnp.where(kept > 1e-3, kept, jnp.nan)
+        score = jnp.sum(jnp.where(weight > 0, weight * jnp.square(left_out), 0), axis=1)
+        return widths[jnp.argmin(jnp.where(jnp.isfinite(score), score, jnp.inf))]
+
+    return jax.lax.stop_gradient(once_per_grid(smoothers, choose)(*jax.lax.stop_gradient(((u, weight), v))))
+
+
+def _noise(smoother, v, weight):
+    """Noise of a point of weight one, from the residuals of a linear smoother, and its degrees of freedom."""
+    present = weight > 0
+    misfit = jnp.where(present[:, None] & present, jnp.eye(len(v), dtype=v.dtype) - smoother, 0)
+    dof = jnp.sum(weight[:, None] * jnp.square(misfit) / jnp.where(present, weight, 1))
+    return jnp.sqrt(jnp.sum(weight * jnp.square(misfit @ v)) / jnp.where(dof > 0.5, dof, jnp.nan)), dof
+
+
+def _zero_near(values, u, weight, place):
+    """The zero of the broken line through the values that is nearest to the place; infinite if there is none."""
+    left, right, present = values, jnp.append(values[1:], 0), weight > 0
+    crosses = (left * right < 0) & present & jnp.append(present[1:], False)
+    zero = u + jnp.diff(u, append=u[-1:]) * left / jnp.where(crosses, left - right, 1)
+    distance = jnp.where(crosses, jnp.abs(zero - place), jnp.inf)
+    nearest = jnp.argmin(distance)
+    return jnp.where(jnp.isfinite(distance[nearest]), zero[nearest], jnp.inf)

@@ -1,0 +1,183 @@
+"""Least squares for a floor plus an amplitude times a bent shape, `y = floor + amplitude * shape(theta, u)`.
+
+For given theta the best floor and amplitude are in closed form, so only theta is searched: variable projection
+(Golub & Pereyra 1973, SIAM J. Numer. Anal. 10, 413). The search starts at the best point of a grid and takes a fixed
+number of Levenberg-Marquardt steps inside a box, so that one slow curve never holds back the others.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .batched import once_per_grid
+
+
+class Unit(NamedTuple):
+    """A centre and a positive scale: `(values - center) / scale` is of order one."""
+
+    center: jax.Array
+    scale: jax.Array
+
+
+class Shape(NamedTuple):
+    """The best member of a family of shapes: `y ~ floor + amplitude * shape(theta, u)`."""
+
+    theta: jax.Array
+    floor: jax.Array
+    amplitude: jax.Array
+    sse: jax.Array
+
+
+def weighted_mean(values, weight):
+    """Mean of the points present."""
+    return jnp.sum(weight * values) / jnp.maximum(jnp.sum(weight), 1)
+
+
+def standard_values(y, weight):
+    """y in units of its standard deviation about its mean, and that unit; zeros if y is constant up to rounding."""
+    center = weighted_mean(y, weight)
+    variance = weighted_mean(jnp.square(y - center), weight)
+    flat = variance <= jnp.square(4 * jnp.finfo(y.dtype).eps * center)
+    scale = jnp.sqrt(jnp.where(flat, 1, variance))
+    return jnp.where(flat, 0, (y - center) / scale), Unit(center, scale)
+
+
+def axis_unit(x, weight):
+    """Middle and half of the range, which sends the data to [-1, 1]."""
+    present = weight > 0
+    low, high = jnp.min(jnp.where(present, x, x[-1])), x[-1]
+    return Unit((low + high) / 2, jnp.where(high > low, (high - low) / 2, 1))
+
+
+def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24):
+    """Best `theta` in the box `[low, high]`, with the floor, the amplitude and the weighted sum of squared errors.
+
+    shape(theta, u) -> [n] for theta [p]; u [n] of order one; grid [m, p] candidate starts, the same for every curve on
+    the same u. The result can be differentiated with respect to u, y and weight: the implicit function theorem gives
+    the derivative of a theta inside the box, one on the edge does not move.
+    """
+
+    def objective(theta, u, y, weight):
+        return jnp.sum(weight * jnp.square(project(shape(theta, u), y, weight)[2]))
+
+    @jax.custom_jvp
+    def minimum(u, y, weight, low, high):
+        start = best_of_grid(shape, u, y, weight, grid=grid, low=low, high=high)
+        model = functools.partial(_normal_equations, shape, u, y - weighted_mean(y, weight), weight)
+        return levenberg_marquardt(model, start, low, high, steps=steps)
+
+    @minimum.defjvp
+    def _(primals, tangents):
+        theta, curve, (low, high) = minimum(*primals), primals[:3], primals[3:]
+        slope = jax.grad(objective)
+        curvature = jax.jacfwd(slope)(theta, *curve)
+        drift = jax.jvp(lambda *curve: slope(theta, *curve), curve, tangents[:3])[1]
+        inside = (theta > low) & (theta < high)
+        identity = jnp.eye(len(theta), dtype=theta.dtype)
+        inverse = solve(jnp.where(inside[:, None] & inside, curvature, identity), identity)
+        return theta, -inverse @ jnp.where(inside, drift, 0)
+
+    theta = minimum(u, y, weight, low, high)
+    floor, amplitude, error = project(shape(theta, u), y, weight)
+    return Shape(theta, floor, amplitude, jnp.sum(weight * jnp.square(error)))
+
+
+def project(column, y, weight):
+    """Least squares on `[1, column]`: floor, amplitude and the residuals."""
+    centre_c, centre_y = weighted_mean(column, weight), weighted_mean(y, weight)
+    c, v = column - centre_c, y - centre_y
+    norm = jnp.sum(weight * jnp.square(c))
+    # A column that is constant up to rounding explains nothing; dividing by its norm would explain the noise.
+    level = jnp.square(8 * jnp.finfo(y.dtype).eps) * jnp.sum(weight * jnp.square(column))
+    bent = norm > level
+    amplitude = jnp.where(bent, jnp.sum(weight * c * v) / jnp.where(bent, norm, 1), 0)
+    return centre_y - amplitude * centre_c, amplitude, v - amplitude * c
+
+
+def best_of_grid(shape, u, y, weight, *, grid, low, high):
+    """The candidate that explains most of y, from one matrix product for all curves on one grid of u."""
+
+    def directions(axis):
+        u, weight, low, high = axis
+        theta = jnp.clip(jnp.asarray(grid, u.dtype), low, high)
+        column = jax.vmap(shape, (0, None))(theta, u)
+        column = jnp.sqrt(weight) * (column - (column @ weight / jnp.maximum(jnp.sum(weight), 1))[:, None])
+        norm = jnp.linalg.norm(column, axis=-1, keepdims=True)
+        return theta, column / jnp.where(norm > 0, norm, 1)
+
+    def best(built, y):
+        theta, direction = built
+        return theta[jnp.argmax(jnp.square(direction @ y))]
+
+    centred = jnp.sqrt(weight) * (y - weighted_mean(y, weight))
+    return once_per_grid(directions, best)((u, weight, low, high), centred)
+
+
+def _normal_equations(shape, u, centred_y, weight, theta):
+    """Sum of squares, half its gradient and its Gauss-Newton curvature, with floor and amplitude projected out.
+
+    Kaufman's (1975, BIT 15, 49) form of the Jacobian: the derivative of the shape, less its part along the shape.
+    """
+    tangent, column = jax.jacfwd(lambda t: (shape(t, u),) * 2, has_aux=True)(theta)
+    rows = jnp.concatenate([column[None], tangent.T])
+    mean = jnp.sum(weight * rows, axis=1) / jnp.maximum(jnp.sum(weight), 1)
+    rows = jnp.concatenate([rows - mean[:, None], centred_y[None]])
+    along = jnp.sum(weight * rows[0] * rows, axis=1)
+    bent = along[0] > jnp.square(8 * jnp.finfo(u.dtype).eps * mean[0]) * jnp.sum(weight)
+    along = jnp.where(bent, along / jnp.where(bent, along[0], 1), 0)
+    rows = jnp.sqrt(weight) * (rows[1:] - along[1:, None] * rows[0])
+    scale = jnp.append(jnp.full(len(theta), -along[-1]), 1)
+    gram = jnp.sum(rows[:, None] * rows, axis=-1) * scale[:, None] * scale
+    return gram[-1, -1], gram[-1, :-1], gram[:-1, :-1]
+
+
+def levenberg_marquardt(model, start, low, high, *, steps):
+    """Minimise over a box in `steps` trials; model(theta) -> value, half its gradient, curvature."""
+
+    def trial(state, _):
+        theta, damping, sse, slope, curvature = state
+        pushed_out = ((theta <= low) & (slope > 0)) | ((theta >= high) & (slope < 0))
+        free = ~pushed_out
+        diagonal = jnp.diagonal(curvature) * damping + jnp.finfo(sse.dtype).tiny ** 0.5 + pushed_out
+        step = solve(curvature * (free[:, None] & free) + jnp.diag(diagonal), -slope * free)
+        proposed = jnp.clip(theta + step, low, high)
+        new = model(proposed)
+        better = new[0] < sse
+        damping = jnp.clip(jnp.where(better, damping / 8, damping * 4), 1e-7, 1e7)
+        chosen = [
+            jnp.where(better, a, b) for a, b in zip((proposed, *new), (theta, sse, slope, curvature), strict=True)
+        ]
+        return (chosen[0], damping, *chosen[1:]), None
+
+    # The first trial is the start itself, so that the model is compiled once.
+    size = start.shape[-1]
+    first = jnp.inf * jnp.ones((), start.dtype), jnp.zeros_like(start), jnp.eye(size, dtype=start.dtype)
+    damping = jnp.asarray(0.1, start.dtype)
+    (theta, *_), _ = jax.lax.scan(trial, (start, damping, *first), length=steps + 1)
+    return theta
+
+
+def solve(matrix, right):
+    """`matrix^-1 right` for a small positive definite matrix: Gauss-Jordan without pivots, unrolled over its p rows."""
+    size = matrix.shape[-1]
+    table = jnp.concatenate([matrix, right.reshape(size, -1)], axis=1)
+    for i in range(size):
+        row = table[i] / table[i, i]
+        table = table - jnp.outer(table[:, i] - jnp.eye(size, dtype=table.dtype)[i], row)
+    return table[:, size:].reshape(right.shape)
+
+
+def standard_errors(jacobian, sse, dof):
+    """Standard errors [p] from the full Jacobian [n, p] of the fitted curve, its rows times the root of their weight.
+
+    By QR of the columns scaled to norm one, as squaring the condition number would cost half the digits of float32.
+    """
+    norm = jnp.linalg.norm(jacobian, axis=0)
+    scaled = jnp.nan_to_num(jacobian / jnp.where(norm > 0, norm, 1))
+    scaled = jnp.pad(scaled, ((0, scaled.shape[1]), (0, 0)))
+    triangle = jnp.linalg.qr(scaled, mode="r")
+    inverse = jax.scipy.linalg.solve_triangular(triangle, jnp.eye(triangle.shape[-1], dtype=triangle.dtype))
+    variance = sse / jnp.maximum(dof, 1)
+    return jnp.where(norm > 0, jnp.linalg.norm(inverse, axis=1) / norm, jnp.inf) * jnp.sqrt(variance)

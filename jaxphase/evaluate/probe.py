@@ -1,0 +1,115 @@
+"""Linear probe: multinomial logistic regression on frozen features (Alain & Bengio 2016)."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+class Probe(NamedTuple):
+    """What a linear readout gets out of a representation, measured on images it was not fitted on."""
+
+    accuracy: Array
+    cross_entropy: Array
+    degrees_of_freedom: Array
+
+
+class Prepared(NamedTuple):
+    """Standardised features [n, d] and [m, d], and the inverse of the bound on the Hessian of the loss [d, d]."""
+
+    x: Array
+    x_test: Array
+    preconditioner: Array
+    degrees_of_freedom: Array
+
+
+def linear_probe(
+    features: Array, labels: Array, test_features: Array, test_labels: Array, *, classes: int, iterations: int = 40
+) -> Probe:
+    """Fit on features [n, d] with labels [n], measure on test_features [m, d]: accuracy and cross-entropy in nats.
+
+    Features are standardised and the penalty is that of scikit-learn's LogisticRegression(C=1), whose held-out
+    cross-entropy 40 iterations meet to 0.001 for d <= 64 and 0.01 for d = 256 with n = 400. A feature that never
+    varies (padding) changes nothing.
+
+    `degrees_of_freedom` = tr[S (S + 2/n)^-1] with S the correlation matrix of the features: the number of independent
+    directions that the probe can use under its penalty (Hastie, Tibshirani & Friedman 2009, eq. 3.50).
+    """
+    return probe_prepared(prepare(features, test_features), labels, test_labels, classes, iterations)
+
+
+def prepare(features: Array, test_features: Array) -> Prepared:
+    """The linear algebra of a probe, one d x d inverse, apart from its iterations.
+
+    A program of its own on a CPU: XLA goes on after a LAPACK call in the thread pool that its loops need.
+    """
+    n, d = features.shape
+    mean, std = features.mean(0), features.std(0)
+    scale = jnp.where(std > 1e-6 * jnp.max(std), 1 / jnp.maximum(std, 1e-30), 0)
+    x, x_test = (features - mean) * scale, (test_features - mean) * scale
+    correlation = x.T @ x / n
+    # Boehning's (1992) bound on the Hessian of the mean cross-entropy, and the penalty.
+    preconditioner = jnp.linalg.inv(correlation / 2 + jnp.eye(d, dtype=x.dtype) / n)
+    return Prepared(x, x_test, preconditioner, jnp.sum(preconditioner * correlation) / 2)
+
+
+def probe_prepared(prepared: Prepared, labels: Array, test_labels: Array, classes: int, iterations: int = 40) -> Probe:
+    """Fit and measure a prepared probe."""
+    target = jax.nn.one_hot(labels, classes, dtype=prepared.x.dtype)
+    weights, bias = fit_softmax(prepared.x, target, prepared.preconditioner, iterations)
+    log_probability = jax.nn.log_softmax(prepared.x_test @ weights + bias)
+    return Probe(
+        accuracy=jnp.mean(jnp.argmax(log_probability, axis=-1) == test_labels),
+        cross_entropy=-jnp.mean(jnp.take_along_axis(log_probability, test_labels[:, None], axis=-1)),
+        degrees_of_freedom=prepared.degrees_of_freedom,
+    )
+
+
+def fit_softmax(x: Array, target: Array, preconditioner: Array, iterations: int) -> tuple[Array, Array]:
+    """Weights [d, K] and bias [K] that minimise the mean cross-entropy + |weights|^2 / 2n, for centred x [n, d].
+
+    Conjugate gradients (Polak-Ribiere), preconditioned, with two Newton steps along each direction. An iteration costs
+    4 n d K + 2 d^2 K operations and 3 n K exponentials.
+    """
+    n = len(x)
+
+    def descent(weights: Array, bias: Array, logits: Array):
+        residual = (jax.nn.softmax(logits) - target) / n
+        slope, bias_slope = x.T @ residual + weights / n, residual.sum(0)
+        return (slope, bias_slope), (preconditioner @ slope, 2 * bias_slope)
+
+    def line_search(weights: Array, logits: Array, direction: Array, rise: Array) -> Array:
+        along, square = jnp.sum(weights * direction) / n, jnp.sum(direction * direction) / n
+
+        def newton(length):
+            probability = jax.nn.softmax(logits + length * rise)
+            mean_rise = jnp.sum(probability * rise, axis=-1)
+            slope = jnp.sum((probability - target) * rise) / n + along + length * square
+            curvature = jnp.sum(probability * rise * rise) / n - jnp.sum(mean_rise**2) / n + square
+            return length - slope / jnp.maximum(curvature, 1e-30)
+
+        return newton(newton(jnp.zeros((), x.dtype)))
+
+    def iterate(state, _):
+        weights, bias, logits, (direction, bias_direction), old, old_preconditioned = state
+        rise = x @ direction + bias_direction
+        length = line_search(weights, logits, direction, rise)
+        weights, bias, logits = weights + length * direction, bias + length * bias_direction, logits + length * rise
+        new, preconditioned = descent(weights, bias, logits)
+        change = _dot(preconditioned, new) - _dot(preconditioned, old)
+        beta = jnp.maximum(change / jnp.maximum(_dot(old_preconditioned, old), 1e-30), 0)
+        ahead = beta * direction - preconditioned[0], beta * bias_direction - preconditioned[1]
+        return (weights, bias, logits, ahead, new, preconditioned), None
+
+    weights, bias = jnp.zeros((x.shape[1], target.shape[1]), x.dtype), jnp.log(target.mean(0) + 1 / n)
+    logits = jnp.broadcast_to(bias, target.shape)
+    slope, preconditioned = descent(weights, bias, logits)
+    downhill = -preconditioned[0], -preconditioned[1]
+    start = weights, bias, logits, downhill, slope, preconditioned
+    (weights, bias, *_), _ = jax.lax.scan(iterate, start, length=iterations)
+    return weights, bias
+
+
+def _dot(a: tuple[Array, Array], b: tuple[Array, Array]) -> Array:
+    return jnp.sum(a[0] * b[0]) + jnp.sum(a[1] * b[1])

@@ -1,0 +1,207 @@
+"""What an analysis has to say: a finding per curve, a sentence, a table, a file."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xarray as xr
+from rich import box
+from rich.table import Table
+
+from jaxphase.errors import InputError
+
+SCHEMA = 1
+SMOOTH = {
+    "constant": "constant",
+    "linear": "linear in log size",
+    "power_law": "power law",
+    "broken_power_law": "broken power law",
+}
+TRANSITIONS = ("sigmoid", "step")
+
+
+class Interval(NamedTuple):
+    """The ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+class Boundary(NamedTuple):
+    """Where the order parameter changes at one data size; NaN where it has no transition."""
+
+    data_size: float | None
+    critical_size: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one curve shows: a metric against model size at one data size (None where the curves have none).
+
+    kind is a name of `detect.KINDS` or "too few points"; verdict says it in words, remark what limits it. critical_size
+    and its interval are in the unit of `params`; width (10-90 %) and bootstrap_se, the standard deviation of the
+    centre over resampled seeds, in decades of it. All four are NaN without a transition; exponent and exponent_se but
+    for a power law. parameters are those of the fit of that kind, for a sigmoid in decades, for a power law
+    `floor + amplitude * (size / reference) ** exponent`. delta_bic is the evidence for a transition over the best
+    smooth curve, against it where negative. p_value is for a straight line in log size against one change of slope,
+    and significant its Benjamini-Hochberg decision at 5 % over all curves. points, sizes: how many were there; diverged:
+    how many models were left out.
+    """
+
+    metric: str
+    data_size: float | None
+    kind: str
+    verdict: str
+    remark: str
+    critical_size: float
+    interval: Interval
+    width: float
+    bootstrap_se: float
+    delta_bic: float
+    bic: Mapping[str, float]
+    p_value: float
+    significant: bool
+    exponent: float
+    exponent_se: float
+    parameters: Mapping[str, float]
+    points: int
+    sizes: int
+    diverged: int
+
+    @property
+    def has_transition(self) -> bool:
+        """Whether there is a critical size."""
+        return self.kind in TRANSITIONS
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The verdicts on a dataset, which is kept as analysed: at one step, without the models that had diverged."""
+
+    dataset: xr.Dataset
+    findings: tuple[Finding, ...]
+    order_parameter: str
+
+    @property
+    def boundary(self) -> tuple[Boundary, ...]:
+        """The critical size of the order parameter at each data size."""
+        return tuple(Boundary(found.data_size, found.critical_size, found.interval) for found in self.of_order())
+
+    @property
+    def headline(self) -> str:
+        """The verdict on the order parameter, in one sentence."""
+        found, data = self.of_order(), self.dataset
+        where: dict[str, list[str]] = {}
+        for finding in found:
+            size = "" if finding.data_size is None else in_figures(finding.data_size)
+            where.setdefault(_phrase(finding, size_unit(data)), []).append(size)
+        group = label(data, "data_size") if "data_size" in data.coords else ""
+        parts = [f"{phrase} at {_listed(sizes)} {group}" if group else phrase for phrase, sizes in where.items()]
+        if any(finding.kind == "sigmoid" for finding in found):
+            parts.append("a crossover is no phase transition, which would sharpen with data size")
+        return f"{label(data, self.order_parameter)}: {'; '.join(parts)}."
+
+    def of_order(self) -> tuple[Finding, ...]:
+        """The findings on the order parameter, one per data size."""
+        return tuple(finding for finding in self.findings if finding.metric == self.order_parameter)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the dataset, in the types of JSON; a number that is not finite is None."""
+        return _plain(
+            {
+                "schema": SCHEMA,
+                "versions": {name: version(name) for name in ("jaxphase", "jax", "numpy")},
+                "order_parameter": self.order_parameter,
+                "headline": self.headline,
+                "step": self.dataset.step.item() if "step" in self.dataset.coords else None,
+                "size_unit": size_unit(self.dataset),
+                "boundary": [point._asdict() for point in self.boundary],
+                "findings": [vars(finding) for finding in self.findings],
+            }
+        )
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `to_dict` to a file; InputError where that is not possible."""
+        try:
+            Path(path).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror}): name another file.") from error
+
+    def table(self) -> Table:
+        """Verdict, critical size with its 95 % interval, width and p-value of each curve, for a terminal."""
+        data = self.dataset
+        grouped = ["data_size"] if "data_size" in data.coords else []
+        notes = ["p: of a straight line in log size; * it bends, at a false discovery rate of 5 %."]
+        notes += [f"{found.metric}{_at(found)}: {found.remark}." for found in self.findings if found.remark]
+        table = Table(box=box.SIMPLE_HEAD, caption="\n".join(notes), caption_justify="left")
+        table.add_column("metric", no_wrap=True)
+        for name in grouped:
+            table.add_column(label(data, name), justify="right")
+        table.add_column("verdict")
+        for heading in (f"critical size,\n{size_unit(data)} [95 %]", "width,\ndecades", "p"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        previous = ""
+        for found in self.findings:
+            name, previous = found.metric if found.metric != previous else "", found.metric
+            size = [in_figures(found.data_size) for _ in grouped]
+            width = f"{found.width:.2f}" if found.has_transition else ""
+            style = "bold" if found.metric == self.order_parameter else None
+            table.add_row(name, *size, found.verdict, _place(found), width, _p_value(found), style=style)
+        return table
+
+
+def label(data: xr.Dataset, name: str) -> str:
+    """What a variable is called in words."""
+    return data[name].attrs.get("long_name", name)
+
+
+def size_unit(data: xr.Dataset) -> str:
+    """What the sizes of models count, in words."""
+    return label(data, "params")
+
+
+def _at(finding: Finding) -> str:
+    return "" if finding.data_size is None else f" at {in_figures(finding.data_size)}"
+
+
+def _phrase(finding: Finding, unit: str) -> str:
+    """The verdict and where, as a part of a sentence."""
+    if finding.kind == "sigmoid":
+        return f"crossover (sigmoid) at {_place(finding)} {unit}"
+    return f"no transition ({SMOOTH[finding.kind]})" if finding.kind in SMOOTH else finding.verdict
+
+
+def _place(finding: Finding) -> str:
+    if not finding.has_transition:
+        return ""
+    low, high = map(in_figures, finding.interval)
+    return f"{in_figures(finding.critical_size)} [{low}, {high}]"
+
+
+def _p_value(finding: Finding) -> str:
+    if math.isnan(finding.p_value):
+        return ""
+    shown = "<0.001" if finding.p_value < 0.001 else f"{finding.p_value:.3f}"
+    return f"{shown}{'*' if finding.significant else ' '}"
+
+
+def in_figures(size: float) -> str:
+    """A size with three significant figures, as one writes it: 1,230 or 1.23e+08."""
+    return f"{float(f'{size:.3g}'):,.0f}" if 100 <= size < 1e7 else f"{size:.3g}"
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,53 @@
+"""How initial scale, forward scale and learning rate follow the width of a model.
+
+With m = width / base_width, a parameter's role fixes its row (Yang et al. 2022, "Tensor Programs V", table 8;
+Dey et al. 2025, "CompleteP", for the decay; Adam-like optimizers):
+
+    role      init std           forward   Adam rate   decoupled decay
+    input     1/sqrt(fan_in)     1         rate        decay
+    hidden    1/sqrt(fan_in)     1         rate / m    decay * m
+    readout   1/sqrt(base)       1 / m     rate        decay
+    vector    0 or 1             1         rate        decay
+
+so that the update of every activation keeps its size while the width grows, and one learning rate serves all widths.
+`standard` is the usual parametrization: 1/sqrt(fan_in) everywhere and one rate for all.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+ROLES = ("input", "hidden", "readout", "vector")
+PARAMETRIZATIONS = ("mup", "standard")
+
+
+class Parametrization(NamedTuple):
+    """A row of the table above for every role, at any width."""
+
+    name: str = "mup"
+    base_width: int = 64
+
+    def init_std(self, role: str, fan_in: int) -> float:
+        """Standard deviation of the initial weights."""
+        if role == "readout" and self.name == "mup":
+            return self.base_width**-0.5
+        return fan_in**-0.5
+
+    def forward(self, role: str, fan_in: int) -> float:
+        """Factor on the layer's output."""
+        return self.base_width / fan_in if role == "readout" and self.name == "mup" else 1.0
+
+    def rate(self, role: str, width: int) -> float:
+        """Factor on the learning rate."""
+        return self.base_width / width if role == "hidden" and self.name == "mup" else 1.0
+
+    def decay(self, role: str, width: int) -> float:
+        """Factor on the decoupled weight decay; the decay applied per step, rate * decay, is the same at any width."""
+        return 1.0 / self.rate(role, width)
+
+
+def normal(rng: np.random.Generator | None, shape: tuple[int, ...], std: float) -> np.ndarray:
+    """Gaussian numbers in float32; without a generator, zeros that take no memory (a template of the same shape)."""
+    if rng is None:
+        return np.broadcast_to(np.float32(0), shape)
+    return rng.standard_normal(shape, dtype=np.float32) * np.float32(std)

@@ -1,0 +1,228 @@
+"""Figures of an analysis: the curves with their fits and critical sizes, and the plane of data size and model size."""
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxphase.analysis import Analysis
+from jaxphase.errors import InputError
+from jaxphase.findings import Finding, in_figures, label, size_unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "figure.dpi": 100,
+}
+COLUMNS = 3
+# Degrees of the polynomial in log size that a kind is drawn as. A broken law has no simple formula; over the few decades
+# of a sweep a cubic passes through it to within the width of the line.
+_DEGREES = {"constant": 0, "linear": 1, "broken_power_law": 3}
+
+
+def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure":
+    """A panel per metric, all by default: seeds as points, their mean with its standard error, and the fit of the verdict.
+
+    Each data size has a colour; a critical size is a vertical line in its 95 % interval. Raises InputError for a metric
+    that the analysis does not have.
+    """
+    known = tuple(dict.fromkeys(finding.metric for finding in analysis.findings))
+    for name in metrics or ():
+        if name not in known:
+            raise InputError(f"metrics has {name!r}: choose from {', '.join(known)}.")
+    names = tuple(metrics or known)
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    with _figure(3.05 * columns + 0.4, 2.55 * rows + 0.55) as figure:
+        panels = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+        for panel in panels[len(names) :]:
+            panel.remove()
+        for i, (panel, name) in enumerate(zip(panels, names, strict=False)):
+            _panel(panel, analysis, [finding for finding in analysis.findings if finding.metric == name])
+            if i + columns >= len(names):
+                panel.set_xlabel(f"model size ({size_unit(analysis.dataset)})")
+                panel.xaxis.set_tick_params(labelbottom=True)
+        _legend(figure, panels[0], analysis)
+    return figure
+
+
+def phase_diagram(analysis: Analysis) -> "Figure":
+    """Order parameter, mean over seeds, over model size and data size, and the critical sizes with their 95 % intervals.
+
+    Raises InputError for curves of a single data size.
+    """
+    data = analysis.dataset
+    if data.sizes.get("data_size", 1) < 2:
+        raise InputError("a phase diagram needs at least two data sizes: give a column of them as group.")
+    with _figure(6.4, 4.2) as figure:
+        axes = figure.subplots()
+        values = data[analysis.order_parameter].transpose("data_size", "size", "seed").mean("seed").values
+        params, data_sizes = np.asarray(data.params, float), np.asarray(data.data_size, float)
+        mesh = axes.pcolormesh(_edges(params), _edges(data_sizes), values, cmap="cividis", rasterized=True)
+        title, unit = _named(analysis, analysis.order_parameter)
+        figure.colorbar(mesh, ax=axes, label=f"{title} ({unit})" if unit != title else title, pad=0.02)
+        axes.set(xscale="log", yscale="log", xlim=_edges(params)[[0, -1]], ylim=_edges(data_sizes)[[0, -1]])
+        axes.set_xlabel(f"model size ({size_unit(data)})")
+        axes.set_ylabel(f"data size ({label(data, 'data_size')})")
+        axes.set_yticks(data_sizes, [in_figures(size) for size in data_sizes])
+        axes.minorticks_off()
+        _boundary(axes, analysis)
+    return figure
+
+
+def save(figure: "Figure", path: str | Path) -> None:
+    """Write a figure as PNG with 200 dots per inch."""
+    figure.savefig(path, format="png", dpi=200)
+
+
+def write_figures(analysis: Analysis, folder: str | Path) -> None:
+    """curves.png, and phase_diagram.png if there are several data sizes, in a folder that exists."""
+    save(curves(analysis), Path(folder) / "curves.png")
+    if analysis.dataset.sizes.get("data_size", 1) > 1:
+        save(phase_diagram(analysis), Path(folder) / "phase_diagram.png")
+
+
+def predict(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarray:
+    """The curve that the verdict stands for at the given sizes; NaN where there are too few points for a verdict."""
+    log_size, p = np.log10(sizes), finding.parameters
+    if finding.kind == "sigmoid":
+        return p["low"] + (p["high"] - p["low"]) / 2 * (1 + np.tanh(p["rate"] * (log_size - p["center"]) / 2))
+    if finding.kind == "power_law" and np.isfinite(p["exponent"]):
+        return p["floor"] + p["amplitude"] * (sizes / p["reference"]) ** p["exponent"]
+    x, y = _points(analysis, finding)
+    if finding.kind == "step":
+        left = x < finding.critical_size
+        return np.where(sizes < finding.critical_size, y[left].mean(), y[~left].mean())
+    if finding.kind not in ("power_law", *_DEGREES):
+        return np.full(sizes.shape, np.nan)
+    return np.polynomial.Polynomial.fit(np.log10(x), y, _DEGREES.get(finding.kind, 1))(log_size)
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator["Figure"]:
+    """A figure in our style that no global state knows of."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def _panel(panel: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
+    """One metric: what was measured, what it was judged to be."""
+    params = np.asarray(analysis.dataset.params, float)
+    dense = np.geomspace(params.min(), params.max(), 200)
+    for finding, color in zip(findings, _colors(len(findings)), strict=True):
+        values = _values(analysis, finding)
+        count = np.isfinite(values).sum(axis=1)
+        x, values, count = params[count > 0], values[count > 0], count[count > 0]
+        panel.plot(np.repeat(x, values.shape[1]), values.ravel(), ".", color=color, ms=3, alpha=0.4, mew=0, zorder=2)
+        mean = np.nanmean(values, axis=1)
+        spread = np.sqrt(np.nanmean((values - mean[:, None]) ** 2, axis=1) / np.maximum(count - 1, 1))
+        panel.errorbar(x, mean, spread, fmt="o", ms=3.5, mew=0, elinewidth=1, capsize=2, color=color, zorder=4)
+        panel.plot(dense, predict(analysis, finding, dense), color=color, lw=1.3, zorder=3)
+        if finding.has_transition:
+            panel.axvspan(*finding.interval, color=color, alpha=0.16, lw=0, zorder=0)
+            panel.axvline(finding.critical_size, color=color, lw=1, ls="--", zorder=1)
+    title, unit = _named(analysis, findings[0].metric)
+    reach = 0.04 * np.log(params.max() / params.min())
+    panel.set(xscale="log", xlim=(params.min() * np.exp(-reach), params.max() * np.exp(reach)), ylabel=unit)
+    panel.set_title(textwrap.fill(title, 34) + "\n" * (len(findings) + 1), loc="left", fontweight="bold")
+    _verdicts(panel, findings)
+
+
+def _verdicts(panel: "Axes", findings: list[Finding]) -> None:
+    """The verdict of each curve, in its colour, between the title and the curves."""
+    for i, (finding, color) in enumerate(zip(findings, _colors(len(findings)), strict=True)):
+        words = finding.verdict
+        if finding.kind == "sigmoid":
+            words = "crossover at {} [{}, {}]".format(*map(in_figures, (finding.critical_size, *finding.interval)))
+        offset = 3 + 11 * (len(findings) - 1 - i)
+        panel.annotate(words, (0, 1), (0, offset), "axes fraction", "offset points", color=color, size=8, va="bottom")
+
+
+def _legend(figure: "Figure", panel: "Axes", analysis: Analysis) -> None:
+    """Once for all panels: the data sizes by colour, the signs in grey."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    data = analysis.dataset
+    groups = data.data_size.values.tolist() if "data_size" in data.coords else []
+    handles = [
+        Line2D([], [], color=color, marker="o", ms=4, lw=1.3, label=f"{in_figures(size)} {label(data, 'data_size')}")
+        for size, color in zip(groups, _colors(len(groups)), strict=True)
+    ]
+    handles.append(Line2D([], [], color="0.4", marker="o", ms=4, lw=0, label="mean ± standard error"))
+    handles.append(Line2D([], [], color="0.4", lw=1.3, label="fit"))
+    if any(finding.has_transition for finding in analysis.findings):
+        handles.append(Line2D([], [], color="0.4", lw=1, ls="--", label="critical size"))
+        handles.append(Patch(color="0.4", alpha=0.25, lw=0, label="95 % interval"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 2 * len(figure.axes) + 1))
+
+
+def _boundary(axes: "Axes", analysis: Analysis) -> None:
+    """The critical sizes as a line with intervals, or in words that there are none."""
+    found = [point for point in analysis.boundary if math.isfinite(point.critical_size)]
+    if not found:
+        style = {"boxstyle": "round", "facecolor": "white", "alpha": 0.85, "edgecolor": "none"}
+        axes.text(0.5, 0.5, "no transition found", transform=axes.transAxes, ha="center", va="center", bbox=style)
+        return
+    size, y = (np.array([getattr(point, name) for point in found]) for name in ("critical_size", "data_size"))
+    low, high = np.array([point.interval for point in found]).T
+    bars = [size - low, high - size]
+    axes.errorbar(size, y, xerr=bars, fmt="o-", color="white", lw=3.5, ms=8, elinewidth=3.5, capsize=6, capthick=3.5)
+    axes.errorbar(size, y, xerr=bars, fmt="o-", color="crimson", ms=6, capsize=5, label="critical size, 95 % interval")
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center")
+
+
+def _values(analysis: Analysis, finding: Finding) -> np.ndarray:
+    """Measured values [sizes, seeds] of a curve."""
+    values = analysis.dataset[finding.metric]
+    if "data_size" in values.dims:
+        values = values.sel(data_size=finding.data_size)
+    return values.transpose("size", "seed").values.astype(float)
+
+
+def _points(analysis: Analysis, finding: Finding) -> tuple[np.ndarray, np.ndarray]:
+    values = _values(analysis, finding)
+    sizes = np.broadcast_to(np.asarray(analysis.dataset.params, float)[:, None], values.shape)
+    present = np.isfinite(values)
+    return sizes[present], values[present]
+
+
+def _named(analysis: Analysis, metric: str) -> tuple[str, str]:
+    """Long name and unit; a metric without a unit is measured in itself."""
+    title = label(analysis.dataset, metric)
+    return title, analysis.dataset[metric].attrs.get("units", title)
+
+
+def _colors(count: int) -> list:
+    """Colours in order of data size that stay apart for the colour-blind and on white."""
+    from matplotlib import colormaps
+
+    return [colormaps["plasma"](place) for place in np.linspace(0.05, 0.72, count)] if count > 1 else ["#0b5394"]
+
+
+def _edges(centers: np.ndarray) -> np.ndarray:
+    """Edges of cells, midway between their centres in the logarithm."""
+    log = np.log(centers)
+    middle = (log[1:] + log[:-1]) / 2
+    return np.exp(np.concatenate([[2 * log[0] - middle[0]], middle, [2 * log[-1] - middle[-1]]]))

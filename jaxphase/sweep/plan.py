@@ -1,0 +1,161 @@
+"""Which models share a program: lanes sorted by width, cut into buckets padded to their widest member.
+
+Few buckets compile fast and waste work on padding; many waste nothing and compile long. `plan` takes the cheapest cut
+by dynamic programming over the distinct widths, under a cost model of three numbers per platform, and splits a bucket
+into waves of the same program when its models do not fit into memory together. It is pure and touches no device.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxphase.config import SweepSpec
+from jaxphase.errors import InputError
+from jaxphase.models import count_parameters, width_for
+from jaxphase.sweep.recipe import Recipe
+
+WIDTH_MULTIPLE = 8  # bucket widths are rounded up to whole vector registers
+
+
+class Costs(NamedTuple):
+    """Seconds on one device: to compile a bucket; per step, sample and weight; per step, sample and sqrt(weights).
+
+    The second is matrix products and the optimizer, the third the elementwise work, which grows with the width.
+    """
+
+    compile: float
+    weight: float
+    unit: float
+
+
+# CPU: fitted to MLPs of width 8 to 256, batch 128, one core (AMD EPYC). Accelerators: orders of magnitude only.
+COSTS = {"cpu": Costs(4.0, 8e-11, 2.7e-8), "gpu": Costs(12.0, 3e-13, 5e-11), "tpu": Costs(12.0, 3e-13, 5e-11)}
+
+
+class Lane(NamedTuple):
+    """One model of the grid."""
+
+    size: int  # requested parameters
+    params: int  # counted parameters
+    width: int
+    data_size: int
+    seed: int
+    learning_rate: float
+
+
+class Bucket(NamedTuple):
+    """Lanes that run in one program, as models of one padded width."""
+
+    width: int
+    params: int  # of a model of that width
+    lanes: tuple[Lane, ...]
+
+
+class Plan(NamedTuple):
+    """Buckets in the order they run, with what they are expected to cost on `devices` devices."""
+
+    buckets: tuple[Bucket, ...]
+    steps: int
+    batch_size: int
+    devices: int
+    platform: str
+
+    def run_seconds(self, bucket: Bucket) -> float:
+        """Expected training time of a bucket."""
+        rows = math.ceil(len(bucket.lanes) / self.devices)
+        return self.steps * rows * step_seconds(bucket.params, self.batch_size, COSTS[self.platform])
+
+    def padding(self, bucket: Bucket) -> float:
+        """Weights computed over weights trained: 1 is no waste."""
+        return bucket.params * len(bucket.lanes) / sum(lane.params for lane in bucket.lanes)
+
+    @property
+    def seconds(self) -> float:
+        """Expected time of everything, compilation included."""
+        programs = len({(bucket.width, len(bucket.lanes)) for bucket in self.buckets})
+        return COSTS[self.platform].compile * programs + sum(map(self.run_seconds, self.buckets))
+
+
+def lanes_of(spec: SweepSpec, parts: Recipe) -> list[Lane]:
+    """Every size x data size x seed of the grid, sizes in increasing order."""
+
+    @functools.cache
+    def count(width: int) -> int:
+        return count_parameters(parts.build(width, None))
+
+    lanes, before = [], {}
+    for size in spec.sizes:
+        width = width_for(size, count)
+        if width in before:
+            raise InputError(
+                f"sizes {before[width]} and {size} are both nearest to width {width} "
+                f"({count(width)} parameters): space the sizes wider or start higher."
+            )
+        before[width] = size
+        params = count(width)
+        lanes += [
+            Lane(size, params, width, data_size, seed, spec.learning_rate)
+            for data_size in spec.data_sizes
+            for seed in range(spec.seeds)
+        ]
+    return lanes
+
+
+def plan(
+    spec: SweepSpec, parts: Recipe, *, devices: int = 1, platform: str = "cpu", memory: float = 4e9, buckets: int = 0
+) -> Plan:
+    """The cheapest buckets for `devices` devices with `memory` bytes each; `buckets`, unless 0, fixes their number."""
+    lanes = lanes_of(spec, parts)
+    widths = sorted({lane.width for lane in lanes})
+    by_width = {width: [lane for lane in lanes if lane.width == width] for width in widths}
+    padded = {width: -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE for width in widths}
+    params = {width: count_parameters(parts.build(padded[width], None)) for width in widths}
+    costs = COSTS[platform]
+
+    def bucket_seconds(first: int, last: int) -> float:
+        rows = math.ceil(sum(len(by_width[width]) for width in widths[first:last]) / devices)
+        return costs.compile + spec.steps * rows * step_seconds(params[widths[last - 1]], spec.batch_size, costs)
+
+    cut = []
+    for first, last in cheapest_cut(len(widths), bucket_seconds, buckets):
+        members = [lane for width in widths[first:last] for lane in by_width[width]]
+        top = widths[last - 1]
+        per_device = max(1, int(memory / lane_bytes(params[top], spec.batch_size)))
+        waves = math.ceil(len(members) / (per_device * devices))
+        # Every wave takes every waves-th lane, so that waves are alike and share one program.
+        cut += [Bucket(padded[top], params[top], tuple(members[wave::waves])) for wave in range(waves)]
+    return Plan(tuple(cut), spec.steps, spec.batch_size, devices, platform)
+
+
+def step_seconds(params: int, batch_size: int, costs: Costs) -> float:
+    """Expected seconds of one training step of one model."""
+    return batch_size * (costs.weight * params + costs.unit * math.sqrt(params))
+
+
+def lane_bytes(params: int, batch_size: int) -> float:
+    """Memory of one model in training: weights, gradient, two moments, an update, and activations."""
+    return 4 * (5 * params + 16 * batch_size * math.sqrt(params))
+
+
+def cheapest_cut(n: int, cost, pieces: int = 0) -> list[tuple[int, int]]:
+    """Contiguous pieces [first, last) of range(n) with the least total cost; exactly `pieces` of them unless 0.
+
+    Dynamic programming, O(n^2) evaluations of cost for each number of pieces up to n.
+    """
+    best = np.full((n + 1, n + 1), np.inf)  # best[k, last]: k pieces covering range(last)
+    best[0, 0] = 0
+    origin = np.zeros((n + 1, n + 1), int)
+    costs = {(first, last): cost(first, last) for last in range(1, n + 1) for first in range(last)}
+    for k in range(1, n + 1):
+        for last in range(k, n + 1):
+            totals = [best[k - 1, first] + costs[first, last] for first in range(last)]
+            origin[k, last] = int(np.argmin(totals))
+            best[k, last] = totals[origin[k, last]]
+    k = min(pieces, n) or int(np.argmin(best[:, n]))
+    edges = [n]
+    while k:
+        edges.append(int(origin[k, edges[-1]]))
+        k -= 1
+    return list(zip(edges[:0:-1], edges[-2::-1], strict=True))

@@ -1,0 +1,282 @@
+"""A sweep from spec to labelled result: plan, compile ahead, train bucket by bucket, measure, save, resume."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+from flax import nnx
+
+from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml, to_toml
+from jaxphase.errors import InputError
+from jaxphase.evaluate import METRICS
+from jaxphase.sweep.checkpoint import Checkpointer
+from jaxphase.sweep.mesh import abstract_rows, copy_everywhere, device_memory, lane_mesh, spread
+from jaxphase.sweep.plan import Bucket, Plan, plan
+from jaxphase.sweep.progress import Meter, meter
+from jaxphase.sweep.recipe import Recipe, recipe
+from jaxphase.sweep.train import Numbers, Programs, State, initialise, programs
+
+SAVE_SECONDS = 10.0  # a killed run loses at most this much training
+CALL_SECONDS = 0.5  # steps are handed to the device in calls of about this length, which is how often the bar moves
+
+
+class Folder(NamedTuple):
+    """The files of one sweep."""
+
+    root: Path
+
+    spec = property(lambda self: self.root / "spec.toml")
+    plan = property(lambda self: self.root / "plan.json")
+    result = property(lambda self: self.root / "sweep.nc")
+
+    def bucket(self, number: int) -> Path:
+        """Where the checkpoints of a bucket lie."""
+        return self.root / "checkpoints" / f"bucket_{number:02d}"
+
+
+class Work(NamedTuple):
+    """What every bucket of a running sweep needs."""
+
+    spec: SweepSpec
+    parts: Recipe
+    plan: Plan
+    mesh: jax.sharding.Mesh
+    images: object
+    folder: Folder | None
+    meter: Meter
+
+
+def run(
+    spec: SweepSpec,
+    out: str | Path | None = None,
+    *,
+    config: PhaseTransitionConfig | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    buckets: int = 0,
+) -> xr.Dataset:
+    """Train every model of the grid and measure it at every checkpoint.
+
+    Returns a Dataset with dims (data_size, size, seed, step), coordinates `params` (counted) and `width` along size, a
+    variable per metric, and `diverged_at` (data_size, size, seed), -1 for lanes that stayed finite; a diverged lane
+    keeps the weights of its last finite step. With `out`, a new folder, it also writes sweep.nc, spec.toml, plan.json
+    and checkpoints, from which `resume=True` continues to bit-for-bit the same result on the same devices.
+
+    `config` is stored beside the spec for `analyze`; `buckets` fixes their number, 0 leaves it to the planner.
+    Raises InputError, before anything is trained or written, for a spec that cannot be run or a folder that exists.
+    """
+    parts, config = recipe(spec), config or PhaseTransitionConfig()
+    if out is None:
+        folder, the_plan = None, make_plan(spec, parts, buckets)
+    else:
+        folder, the_plan = open_folder(Path(out), spec, parts, config, buckets, resume)
+    mesh = lane_mesh()
+    images = copy_everywhere(parts.source.splits, mesh)
+    with meter(the_plan, progress) as bar:
+        work = Work(spec, parts, the_plan, mesh, images, folder, bar)
+        with compiled_ahead(work) as compiled:
+            results = [train_bucket(work, number, compiled[number]) for number in range(len(the_plan.buckets))]
+    dataset = label(spec, config, the_plan, results)
+    if folder:
+        partial = folder.result.with_suffix(".part")
+        dataset.to_netcdf(partial, engine="h5netcdf")
+        partial.replace(folder.result)
+    return dataset
+
+
+def make_plan(spec: SweepSpec, parts: Recipe, buckets: int = 0) -> Plan:
+    """The plan for the devices at hand."""
+    return plan(spec, parts, **_surroundings(), buckets=buckets)
+
+
+def _surroundings() -> dict:
+    """What a plan depends on beside the spec."""
+    return {"devices": jax.device_count(), "platform": jax.devices()[0].platform, "memory": device_memory()}
+
+
+def open_folder(
+    root: Path, spec: SweepSpec, parts: Recipe, config: PhaseTransitionConfig, buckets: int, resume: bool
+) -> tuple[Folder, Plan]:
+    """A new folder with spec and plan in it, or one that holds the same sweep."""
+    folder = Folder(root)
+    if folder.plan.exists() and resume:
+        started, _ = read_toml(folder.spec)
+        for name, value in vars(started).items():
+            if value != getattr(spec, name):
+                raise InputError(
+                    f"{root} was started with {name} = {value}, not {getattr(spec, name)}: resume with the same spec."
+                )
+        saved = json.loads(folder.plan.read_text())
+        here = _surroundings()
+        if (saved["platform"], saved["devices"]) != (here["platform"], here["devices"]):
+            raise InputError(
+                f"{root} was started on {saved['devices']} {saved['platform']} device(s), not {here['devices']} "
+                f"{here['platform']}: resume it there, or start anew in another folder."
+            )
+        return folder, plan(spec, parts, **saved)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(f"{root} exists: name another output folder, or resume the sweep in it.")
+    arguments = _surroundings() | {"buckets": buckets}
+    the_plan = plan(spec, parts, **arguments)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder.spec.write_text(to_toml(spec, config), encoding="utf-8")
+        folder.plan.write_text(json.dumps(arguments))
+    except OSError as error:
+        raise InputError(f"{root} cannot be written ({error.strerror}): name another output folder.") from error
+    return folder, the_plan
+
+
+@contextmanager
+def compiled_ahead(work: Work) -> Iterator[list[Future]]:
+    """One Future of compiled Programs per bucket, made in order by background threads while earlier buckets run."""
+    pool = ThreadPoolExecutor(max_workers=2)
+    made: dict[tuple, Future] = {}
+
+    def submit(number: int) -> Future:
+        bucket = work.plan.buckets[number]
+        key = bucket.width, len(bucket.lanes)
+        if key not in made:
+            made[key] = pool.submit(compile_bucket, work, bucket)
+        return made[key]
+
+    try:
+        yield [submit(number) for number in range(len(work.plan.buckets))]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def compile_bucket(work: Work, bucket: Bucket) -> Programs:
+    """Executables of a bucket, from the shapes of one of its lanes."""
+    advance, look, read = programs(bucket, work.spec, work.parts, work.mesh)
+    one = initialise(bucket._replace(lanes=bucket.lanes[:1]), work.spec, work.parts, rows=1)
+    state, numbers = abstract_rows(one, rows_of(work.plan, bucket), work.mesh)
+    _, prepared = jax.eval_shape(look, state, numbers, work.images)
+    prepared = abstract_rows(prepared, rows_of(work.plan, bucket), work.mesh)
+    return Programs(
+        advance.lower(state, numbers, work.images, 0, 1).compile(),
+        look.lower(state, numbers, work.images).compile(),
+        read.lower(prepared, work.images).compile(),
+    )
+
+
+def rows_of(the_plan: Plan, bucket: Bucket) -> int:
+    """Lanes of a bucket and idle ones that give every device equally many."""
+    return -(-len(bucket.lanes) // the_plan.devices) * the_plan.devices
+
+
+def empty_table(spec: SweepSpec, state: State) -> dict[str, np.ndarray]:
+    """Room for every metric [checkpoints, lanes]."""
+    return {name: np.full((len(spec.checkpoints), len(state.diverged_at)), np.nan, np.float32) for name in METRICS}
+
+
+def train_bucket(work: Work, number: int, compiled: Future) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Metrics {name: [checkpoints, lanes]} and diverged_at [lanes] of one bucket, trained or resumed."""
+    work.meter.start(number)
+    bucket = work.plan.buckets[number]
+    state, numbers = spread(initialise(bucket, work.spec, work.parts, rows_of(work.plan, bucket)), work.mesh)
+    table = empty_table(work.spec, state)
+    saver = Checkpointer(work.folder.bucket(number)) if work.folder else None
+    step, last_save = 0, time.monotonic()
+    if saver and (saved := saver.restore((state, table))):
+        step, (state, table) = saved
+        work.meter.advance(number, step)
+
+    # A saved table holds every checkpoint up to its step: one is measured before the state is saved.
+    length = 8
+    for row, checkpoint in enumerate(work.spec.checkpoints):
+        while step < checkpoint:
+            stop, begin = min(step + length, checkpoint), time.monotonic()
+            state = jax.block_until_ready(compiled.result().advance(state, numbers, work.images, step, stop))
+            seconds = max(time.monotonic() - begin, 1e-6)
+            work.meter.advance(number, stop - step, seconds)
+            length = max(1, min(8 * length, int((stop - step) * CALL_SECONDS / seconds)))
+            step = stop
+            if step == checkpoint:
+                for name, values in measure(work, bucket, compiled.result(), state, numbers).items():
+                    table[name][row] = values
+            if saver and (step == work.spec.steps or time.monotonic() - last_save > SAVE_SECONDS):
+                saver.save(step, (state, table))
+                last_save = time.monotonic()
+    if saver:
+        saver.close()
+    lanes = len(bucket.lanes)
+    return {name: values[:, :lanes] for name, values in table.items()}, np.asarray(state.diverged_at)[:lanes]
+
+
+def measure(work: Work, bucket: Bucket, compiled: Programs, state: State, numbers: Numbers) -> dict[str, np.ndarray]:
+    """Every metric [lanes]; makes sure that training has left the padding at zero, to the bit."""
+    seen, prepared = compiled.look(state, numbers, work.images)
+    values = jax.tree.map(np.asarray, seen | compiled.read(prepared, work.images))
+    if leaked := [lane.width for lane, padding in zip(bucket.lanes, values.pop("padding"), strict=False) if padding]:
+        raise RuntimeError(f"a layer is not exact under padding: models of width {set(leaked)} have moved their zeros")
+    return values
+
+
+def label(spec: SweepSpec, config: PhaseTransitionConfig, the_plan: Plan, results) -> xr.Dataset:
+    """Metrics of all buckets as one Dataset with named dimensions."""
+    lanes = [lane for bucket in the_plan.buckets for lane in bucket.lanes]
+    where = (
+        [spec.data_sizes.index(lane.data_size) for lane in lanes],
+        [spec.sizes.index(lane.size) for lane in lanes],
+        [lane.seed for lane in lanes],
+    )
+    grid = len(spec.data_sizes), len(spec.sizes), spec.seeds
+
+    def fill(columns: list[np.ndarray]) -> np.ndarray:
+        values = np.concatenate(columns, axis=-1).T
+        array = np.empty(grid + values.shape[1:], values.dtype)
+        array[where] = values
+        return array
+
+    dims = ("data_size", "size", "seed", "step")
+    variables = {
+        name: (dims, fill([table[name] for table, _ in results]), metric._asdict()) for name, metric in METRICS.items()
+    }
+    diverged = "step at which loss or gradient were first not finite, -1 for never"
+    variables["diverged_at"] = (dims[:3], fill([column for _, column in results]), {"long_name": diverged})
+    of_size = {lane.size: lane for lane in lanes}
+    coordinates = {
+        "data_size": ("data_size", list(spec.data_sizes), {"long_name": "training images"}),
+        "size": ("size", list(spec.sizes), {"long_name": "requested parameters"}),
+        "seed": ("seed", np.arange(spec.seeds)),
+        "step": ("step", list(spec.checkpoints), {"long_name": "training steps"}),
+        "params": ("size", [of_size[size].params for size in spec.sizes], {"long_name": "parameters"}),
+        "width": ("size", [of_size[size].width for size in spec.sizes], {"long_name": "width"}),
+    }
+    versions = {name: version(name) for name in ("jaxphase", "jax", "flax", "optax", "numpy")}
+    attributes = {"spec": to_toml(spec, config), "platform": the_plan.platform, "devices": the_plan.devices}
+    return xr.Dataset(variables, coordinates, attributes | {f"{name}_version": v for name, v in versions.items()})
+
+
+def extract(folder: str | Path, *, size: int, data_size: int, seed: int) -> nnx.Module:
+    """A trained model of a finished sweep as a plain Flax module of its true shape, without padding.
+
+    `size` is the requested size, as in the Dataset. Raises InputError for a lane that the sweep does not have.
+    """
+    files = Folder(Path(folder))
+    if not files.result.exists():
+        raise InputError(f"{folder} holds no finished sweep: finish it with resume, or name another folder.")
+    spec, _ = read_toml(files.spec)
+    parts = recipe(spec)
+    the_plan = plan(spec, parts, **json.loads(files.plan.read_text()))
+    for number, bucket in enumerate(the_plan.buckets):
+        for row, lane in enumerate(bucket.lanes):
+            if (lane.size, lane.data_size, lane.seed) == (size, data_size, seed):
+                state, numbers = initialise(bucket, spec, parts, rows_of(the_plan, bucket))
+                _, (state, _) = Checkpointer(files.bucket(number)).restore((state, empty_table(spec, state)))
+                model = parts.build(lane.width, None)
+                structure = jax.tree.structure(nnx.state(model, nnx.Param))
+                leaves = zip(jax.tree.leaves(state.weights), numbers.live_shapes, strict=True)
+                live = [np.array(leaf[row][tuple(map(slice, shape[row]))]) for leaf, shape in leaves]
+                nnx.update(model, jax.tree.unflatten(structure, live))
+                return model
+    raise InputError(f"{folder} has no model of size {size}, data size {data_size} and seed {seed}: see its spec.toml.")

@@ -1,0 +1,224 @@
+"""Training of one bucket: every lane a padded model with its own width, data, learning rate and randomness.
+
+State and numbers of the lanes are pytrees whose leaves are [lanes, ...]. One program advances all lanes by any number
+of steps, `shard_map(fori_loop(vmap(step)))`, without a word between devices or to the host; another measures them.
+Everything random in a lane is a function of what the lane is (`identity`) and of the step, never of its neighbours.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array
+
+from jaxphase.config import SweepSpec
+from jaxphase.data import Splits
+from jaxphase.evaluate import Prepared, effective_rank, mutual_information, prepare, probe_prepared
+from jaxphase.models.layers import PerModel
+from jaxphase.sweep.mesh import EVERYWHERE, LANES, pad_rows
+from jaxphase.sweep.plan import Bucket, Lane
+from jaxphase.sweep.recipe import Recipe
+
+EVALUATION_SEED = 0x5EED  # one fixed mask for all lanes and checkpoints: common random numbers
+
+
+class Numbers(NamedTuple):
+    """What a lane carries into the program beside its trained weights; every leaf [lanes, ...]."""
+
+    width: Array
+    data_size: Array
+    data_offset: Array  # its data are data_size consecutive images of the shuffled pool, from here, round the end
+    learning_rate: Array
+    key: Array  # uint32 [lanes, 2]
+    live_shapes: tuple[Array, ...]  # true shape of every weight array
+    per_model: nnx.State
+
+
+class State(NamedTuple):
+    """What training changes; every leaf [lanes, ...]."""
+
+    weights: nnx.State
+    optimizer: optax.OptState
+    diverged_at: Array  # step at which loss or gradient were not finite, -1 while they are
+
+
+def optimizer(spec: SweepSpec) -> optax.GradientTransformation:
+    """Clipping by the norm of one lane's gradient, then Adam's direction; `train_step` applies rate and decay."""
+    return optax.chain(optax.clip_by_global_norm(spec.clip_norm), optax.scale_by_adam())
+
+
+def identity(lane: Lane) -> np.random.SeedSequence:
+    """Entropy of all that is random in a lane: the same in any bucket, on any device, at any time."""
+    return np.random.SeedSequence([lane.seed, lane.width, lane.data_size])
+
+
+def initialise(bucket: Bucket, spec: SweepSpec, parts: Recipe, rows: int) -> tuple[State, Numbers]:
+    """Fresh lanes on the host, drawn at their true shape and padded to the bucket's, filled up to `rows` lanes."""
+    template = nnx.split(parts.build(bucket.width, None), nnx.Param, PerModel)[1:]
+    models, offsets, keys = [], [], []
+    for lane in bucket.lanes:
+        for_weights, for_data, for_steps = identity(lane).spawn(3)
+        model = parts.build(lane.width, np.random.Generator(np.random.Philox(for_weights)))
+        models.append(nnx.split(model, nnx.Param, PerModel)[1:])
+        offsets.append(np.random.Generator(np.random.Philox(for_data)).integers(len(parts.source.splits.train)))
+        keys.append(for_steps.generate_state(2))
+
+    def stack(which: int) -> nnx.State:
+        padded = jax.tree.leaves(template[which])
+        lanes = zip(*(jax.tree.leaves(model[which]) for model in models), strict=True)
+        stacked = [_stack(arrays, like.shape, rows) for arrays, like in zip(lanes, padded, strict=True)]
+        return jax.tree.unflatten(jax.tree.structure(template[which]), stacked)
+
+    weights = stack(0)
+    leaves = [jax.tree.leaves(model[0]) for model in models]
+    shapes = tuple(
+        pad_rows(np.array([leaf.shape for leaf in same], np.int32), rows) for same in zip(*leaves, strict=True)
+    )
+    column = [np.array([getattr(lane, name) for lane in bucket.lanes]) for name in ("width", "data_size")]
+    rates = np.array([lane.learning_rate for lane in bucket.lanes], np.float32)
+    numbers = Numbers(
+        *(pad_rows(values.astype(np.int32), rows) for values in (*column, np.array(offsets))),
+        learning_rate=pad_rows(rates, rows),
+        key=pad_rows(np.array(keys, np.uint32), rows),
+        live_shapes=shapes,
+        per_model=stack(1),
+    )
+    adam = jax.tree.map(lambda leaf: np.zeros((rows, *leaf.shape), leaf.dtype), _optimizer_shapes(spec, template[0]))
+    return State(weights, adam, np.full(rows, -1, np.int32)), numbers
+
+
+def _stack(arrays: tuple[np.ndarray, ...], shape: tuple[int, ...], rows: int) -> np.ndarray:
+    """Arrays of different true shapes as one [rows, *shape], zero beyond each."""
+    stacked = np.zeros((len(arrays), *shape), arrays[0].dtype)
+    for row, array in enumerate(arrays):
+        stacked[row, *map(slice, array.shape)] = array
+    return pad_rows(stacked, rows)
+
+
+def _optimizer_shapes(spec: SweepSpec, weights: nnx.State):
+    """Adam's state is zeros of these shapes at the start."""
+    return jax.eval_shape(optimizer(spec).init, weights)
+
+
+def live_mask(shape: tuple[int, ...], live: Array) -> Array:
+    """True where every index is below `live` [len(shape)], the true shape of a padded array of this shape."""
+    mask = jnp.ones(shape, bool)
+    for axis in range(len(shape)):
+        mask &= jax.lax.broadcasted_iota(jnp.int32, shape, axis) < live[axis]
+    return mask
+
+
+class Programs(NamedTuple):
+    """The functions of a bucket, to be jitted: all take lanes [lanes, ...] spread over the mesh."""
+
+    advance: jax.stages.Wrapped  # (state, numbers, images, first_step, last_step) -> state; donates the state
+    look: jax.stages.Wrapped  # (state, numbers, images) -> ({metric: [lanes]}, Prepared)
+    read: jax.stages.Wrapped  # (Prepared, images) -> {metric: [lanes]}
+
+
+def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.Mesh) -> Programs:
+    """Functions of this bucket's width; buckets of one width share them."""
+    template = parts.build(bucket.width, None)
+    graph, weights, _ = nnx.split(template, nnx.Param, PerModel)
+    roles = [
+        leaf.get_metadata()["role"]
+        for leaf in jax.tree.leaves(weights, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
+    ]
+
+    def advance(state: State, numbers: Numbers, images: Splits, first: Array, last: Array) -> State:
+        def one(state, numbers, step):
+            return train_step(graph, roles, spec, parts, state, numbers, images.train, step)
+
+        def body(step, state):
+            return jax.vmap(one, in_axes=(0, 0, None))(state, numbers, step)
+
+        return jax.lax.fori_loop(first, last, body, state)
+
+    def look(state: State, numbers: Numbers, images: Splits) -> tuple[dict[str, Array], Prepared]:
+        return jax.vmap(lambda state, numbers: look_at_lane(graph, parts, state, numbers, images))(state, numbers)
+
+    def read(prepared: Prepared, images: Splits) -> dict[str, Array]:
+        return jax.vmap(lambda prepared: read_lane(parts.source.classes, prepared, images))(prepared)
+
+    def spread(function, *specs):
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=LANES, check_vma=False)
+
+    return Programs(
+        jax.jit(spread(advance, LANES, LANES, EVERYWHERE, EVERYWHERE, EVERYWHERE), donate_argnums=0),
+        jax.jit(spread(look, LANES, LANES, EVERYWHERE)),
+        jax.jit(spread(read, LANES, EVERYWHERE)),
+    )
+
+
+def train_step(
+    graph, roles: list[str], spec: SweepSpec, parts: Recipe, state: State, numbers: Numbers, pool: Array, step: Array
+) -> State:
+    """One optimizer step of one lane; a lane whose loss or gradient is not finite stays as it was, from then on."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(numbers.key), step)
+    for_batch, for_objective = jax.random.split(key)
+    rows = numbers.data_offset + jax.random.randint(for_batch, (spec.batch_size,), 0, numbers.data_size)
+    batch = pool[rows % len(pool)]
+
+    def loss_of(weights):
+        return jnp.mean(parts.objective.loss(nnx.merge(graph, weights, numbers.per_model), batch, for_objective))
+
+    loss, gradient = jax.value_and_grad(loss_of)(state.weights)
+    leaves, structure = jax.tree.flatten(gradient)
+    # Exact layers leave no gradient in the padding; a layer that does is kept from moving zeros.
+    leaves = [leaf * live_mask(leaf.shape, live) for leaf, live in zip(leaves, numbers.live_shapes, strict=True)]
+    gradient = jax.tree.unflatten(structure, leaves)
+    directions, moments = optimizer(spec).update(gradient, state.optimizer)
+
+    rate = numbers.learning_rate * jnp.minimum(1.0, (step + 1) / max(spec.warmup_steps, 1)).astype(loss.dtype)
+    scheme, width = parts.scheme, numbers.width.astype(loss.dtype)
+    moved = [
+        weight - rate * scheme.rate(role, width) * (direction + spec.weight_decay * scheme.decay(role, width) * weight)
+        for role, weight, direction in zip(
+            roles, jax.tree.leaves(state.weights), jax.tree.leaves(directions), strict=True
+        )
+    ]
+    finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient)) & jnp.isfinite(rate)
+    diverged_at = jnp.where((state.diverged_at < 0) & ~finite, step, state.diverged_at)
+    new = State(jax.tree.unflatten(structure, moved), moments, diverged_at)
+    old = state._replace(diverged_at=diverged_at)
+    return jax.tree.map(lambda new, old: jnp.where(diverged_at < 0, new, old), new, old)
+
+
+def look_at_lane(
+    graph, parts: Recipe, state: State, numbers: Numbers, images: Splits
+) -> tuple[dict[str, Array], Prepared]:
+    """Losses and spectra of one lane as it is, its probe made ready, and the sum of its padding, which must be 0."""
+    model = nnx.merge(graph, state.weights, numbers.per_model)
+    objective, key = parts.objective, jax.random.key(EVALUATION_SEED)
+
+    val_loss = jnp.mean(objective.loss(model, images.validation, key))
+    count = len(images.validation)
+    seen = images.train[(numbers.data_offset + jnp.arange(count)) % len(images.train)]
+    own = jnp.arange(count) < numbers.data_size
+    train_loss = jnp.sum(jnp.where(own, objective.loss(model, seen, key), 0)) / jnp.sum(own)
+
+    features = objective.represent(model, images.validation)
+    prepared = prepare(objective.represent(model, images.probe), features)
+    leaves = zip(jax.tree.leaves(state.weights), numbers.live_shapes, strict=True)
+    metrics = {
+        "train_loss": train_loss,
+        "val_loss": val_loss,
+        "generalization_gap": val_loss - train_loss,
+        "effective_rank": effective_rank(features),
+        "effective_capacity": prepared.degrees_of_freedom,
+        "padding": sum(jnp.sum(jnp.abs(leaf) * ~live_mask(leaf.shape, live)) for leaf, live in leaves),
+    }
+    return metrics, prepared
+
+
+def read_lane(classes: int, prepared: Prepared, images: Splits) -> dict[str, Array]:
+    """What a linear readout gets out of one lane's representation, on images that neither was fitted on."""
+    probe = probe_prepared(prepared, images.probe_labels, images.validation_labels, classes)
+    return {
+        "accuracy": probe.accuracy,
+        "probe_cross_entropy": probe.cross_entropy,
+        "mutual_information": mutual_information(probe.cross_entropy, images.validation_labels, classes),
+    }

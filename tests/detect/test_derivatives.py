@@ -1,0 +1,48 @@
+import jax
+import numpy as np
+
+from jaxphase.detect import gradients
+
+
+def test_every_point_is_a_weighted_cubic_fit():
+    rng = np.random.default_rng(0)
+    x, y = np.sort(rng.uniform(0, 3, 20)), rng.standard_normal(20)
+    with jax.enable_x64(True):
+        result = gradients(x, y, bandwidth=0.8)
+    for i in range(20):
+        window = np.exp(-(((x - x[i]) / 0.8) ** 2) / 2)
+        taylor = np.polyfit(x - x[i], y, 3, w=np.sqrt(window))[::-1]
+        np.testing.assert_allclose([result.first[i], result.second[i]], [taylor[1], 2 * taylor[2]], rtol=1e-6)
+
+
+def test_a_cubic_has_its_own_derivatives():
+    x = np.linspace(6, 9, 20)
+    z = x - 7.4
+    result = gradients(x, np.tile(2 + 3 * z - z**3, (4, 1)))
+    np.testing.assert_allclose(result.first[0], 3 - 3 * z**2, atol=2e-3)
+    np.testing.assert_allclose(result.second[0], -6 * z, atol=5e-2)
+
+
+def test_errors_are_the_scatter_of_the_estimates():
+    x = np.linspace(6, 9, 20)
+    result = gradients(x, np.random.default_rng(0).standard_normal((2000, 20)), bandwidth=1.0)
+    np.testing.assert_allclose(np.std(result.first, axis=0), np.mean(result.first_se, axis=0), rtol=0.1)
+    np.testing.assert_allclose(np.std(result.second, axis=0), np.mean(result.second_se, axis=0), rtol=0.1)
+
+
+def test_the_steepest_place_and_its_interval_hold_the_centre_of_a_sigmoid(sigmoids):
+    x, y, center, _ = sigmoids(200)
+    result = gradients(x, y)
+    known = np.asarray(result.status) < 2
+    interval = np.asarray(result.steepest_interval)[known]
+    assert known.mean() > 0.95
+    assert np.mean((interval[:, 0] <= center[known]) & (center[known] <= interval[:, 1])) > 0.95
+    assert np.nanmedian(np.abs(result.steepest - center)) < 0.08
+    assert np.nanmedian(np.abs(result.inflection - center)) < 0.03
+
+
+def test_a_line_has_a_slope_and_no_steepest_place():
+    x = np.linspace(6, 9, 20)
+    result = gradients(x, x + 0.02 * np.random.default_rng(0).standard_normal((200, 20)))
+    assert np.mean(np.asarray(result.status) == 2) > 0.85
+    np.testing.assert_allclose(np.median(result.first), 1, atol=0.05)

@@ -1,0 +1,119 @@
+"""A padded lane is the model trained alone: the promise that the whole sweep stands on."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxphase.config import SweepSpec
+from jaxphase.models.layers import PerModel
+from jaxphase.sweep.mesh import copy_everywhere, lane_mesh, spread
+from jaxphase.sweep.plan import Bucket, Lane
+from jaxphase.sweep.recipe import recipe
+from jaxphase.sweep.train import initialise, live_mask, programs
+
+STEPS = 50
+WIDTHS = (3, 8, 13)
+PROBED = ("accuracy", "probe_cross_entropy", "mutual_information")
+
+
+def spec_of(objective: str, **options) -> SweepSpec:
+    return SweepSpec(
+        sizes=(1000,),
+        data_sizes=(100,),
+        checkpoints=(STEPS,),
+        objective=objective,
+        family_options=options,
+        batch_size=16,
+        weight_decay=0.01,
+        learning_rate=2e-3,
+        base_width=8,
+    )
+
+
+def lane_of(width: int) -> Lane:
+    return Lane(size=width, params=width, width=width, data_size=64 + width, seed=width, learning_rate=1e-3 * width)
+
+
+def train(bucket: Bucket, spec: SweepSpec, dtype) -> tuple:
+    """(state, numbers, metrics, prepared) of a bucket after STEPS steps in this precision, on the host."""
+    with jax.enable_x64(dtype == np.float64):
+        parts, mesh = recipe(spec), lane_mesh()
+        rows = -(-len(bucket.lanes) // 2) * 2
+
+        def cast(tree):
+            return jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype == np.float32 else leaf, tree)
+
+        state, numbers = spread(cast(initialise(bucket, spec, parts, rows)), mesh)
+        images = copy_everywhere(cast(parts.source.splits), mesh)
+        run = programs(bucket, spec, parts, mesh)
+        state = run.advance(state, numbers, images, 0, STEPS)
+        seen, prepared = run.look(state, numbers, images)
+        return jax.tree.map(np.asarray, (state, numbers, seen | run.read(prepared, images), prepared))
+
+
+def live_leaves(tree, numbers, row: int) -> list[np.ndarray]:
+    return [
+        leaf[row][tuple(map(slice, shape[row]))]
+        for leaf, shape in zip(jax.tree.leaves(tree), numbers.live_shapes, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("objective", "options"), [("masked_modeling", {"depth": 2}), ("autoencoding", {"depth": 1, "bottleneck": 4})]
+)
+def test_padding_is_invisible_in_float64(objective, options):
+    spec = spec_of(objective, **options)
+    lanes = tuple(lane_of(width) for width in WIDTHS)
+    state, numbers, metrics, prepared = train(Bucket(16, 0, lanes), spec, np.float64)
+    assert np.all(metrics["padding"] == 0)
+    for row, lane in enumerate(lanes):
+        alone, alone_numbers, alone_metrics, alone_prepared = train(Bucket(lane.width, 0, (lane,)), spec, np.float64)
+        for name, column in metrics.items():
+            # The probe's 40 conjugate gradients amplify round-off; everything else agrees to the last digits.
+            tolerance = 1e-5 if name in PROBED else 1e-9
+            np.testing.assert_allclose(column[row], alone_metrics[name][0], rtol=tolerance, err_msg=name)
+        for tree, other in ((state.weights, alone.weights), (state.optimizer[1].mu, alone.optimizer[1].mu)):
+            for a, b in zip(live_leaves(tree, numbers, row), live_leaves(other, alone_numbers, 0), strict=True):
+                np.testing.assert_allclose(a, b, atol=1e-9)
+        features = alone_prepared.x.shape[-1]
+        np.testing.assert_allclose(prepared.x[row][:, :features], alone_prepared.x[0], atol=1e-9)
+        assert not prepared.x[row][:, features:].any()
+
+
+def test_the_padded_block_of_weights_and_moments_is_bitwise_zero():
+    spec = spec_of("masked_modeling")
+    lanes = tuple(lane_of(width) for width in WIDTHS)
+    state, numbers, *_ = train(Bucket(16, 0, lanes), spec, np.float32)
+    for tree in (state.weights, state.optimizer[1].mu, state.optimizer[1].nu):
+        for leaf, shape in zip(jax.tree.leaves(tree), numbers.live_shapes, strict=True):
+            for row in range(len(lanes)):
+                outside = ~np.asarray(live_mask(leaf.shape[1:], shape[row]))
+                assert not leaf[row][outside].view(np.uint32).any()
+
+
+def test_in_float32_the_difference_is_round_off():
+    spec = spec_of("masked_modeling")
+    wide, narrow = lane_of(13), lane_of(8)
+    *_, padded, _ = train(Bucket(24, 0, (narrow, wide)), spec, np.float32)
+    for row, lane in enumerate((narrow, wide)):
+        *_, alone, _ = train(Bucket(lane.width, 0, (lane,)), spec, np.float32)
+        np.testing.assert_allclose(padded["val_loss"][row], alone["val_loss"][0], rtol=2e-4)
+
+
+def test_a_layer_that_leaks_is_caught():
+    """The check itself: averaging over padded features, as a careless norm does, changes a padded model."""
+    spec = spec_of("masked_modeling")
+    parts = recipe(spec)
+    template = parts.build(16, None)
+    careless = jax.tree.map(lambda leaf: leaf, nnx.split(template, nnx.Param, PerModel))
+    graph, _, _ = careless
+    state, numbers = initialise(Bucket(16, 0, (lane_of(3),)), spec, parts, 1)
+    first = jax.tree.map(lambda leaf: leaf[0], (state.weights, numbers.per_model))
+    wrong = jax.tree.map(lambda leaf: leaf[0], numbers.per_model)
+    wrong["encoder"][0]["norm"]["live"].set_value(np.float32(16))
+    images = parts.source.splits.train[:8]
+    key = jax.random.key(0)
+    right = parts.objective.loss(nnx.merge(graph, *first), images, key)
+    leaking = parts.objective.loss(nnx.merge(graph, first[0], wrong), images, key)
+    assert np.abs(np.asarray(right - leaking)).max() > 1e-3

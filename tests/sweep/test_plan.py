@@ -1,0 +1,61 @@
+"""The planner finds the cheapest cut and says what it costs."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from jaxphase import sweep
+from jaxphase.config import PhaseTransitionConfig
+from jaxphase.models import count_parameters
+from jaxphase.sweep.plan import cheapest_cut, lanes_of
+
+SPEC = PhaseTransitionConfig().sweep()
+PARTS = sweep.recipe(SPEC)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_cut_is_the_cheapest_of_all(seed):
+    table = np.random.default_rng(seed).random((9, 9)) + 0.3
+
+    def cost(first, last):
+        return table[first, last]
+
+    def total(edges):
+        return sum(cost(a, b) for a, b in itertools.pairwise((0, *edges, 8)))
+
+    every = [edges for k in range(8) for edges in itertools.combinations(range(1, 8), k)]
+    cut = cheapest_cut(8, cost)
+    assert sum(cost(*piece) for piece in cut) == pytest.approx(min(map(total, every)))
+    assert [first for first, _ in cut] == [0, *(last for _, last in cut[:-1])] and cut[-1][1] == 8
+    assert len(cheapest_cut(8, cost, 3)) == 3
+
+
+def test_every_model_of_the_grid_is_in_exactly_one_bucket():
+    the_plan = sweep.plan(SPEC, PARTS, devices=2)
+    planned = sorted(lane for bucket in the_plan.buckets for lane in bucket.lanes)
+    assert planned == sorted(lanes_of(SPEC, PARTS))
+    assert len(planned) == 12 * 2 * 4
+    assert all(lane.width <= bucket.width for bucket in the_plan.buckets for lane in bucket.lanes)
+
+
+def test_counts_are_those_of_the_built_model_and_near_the_request():
+    rng = np.random.default_rng(0)
+    for lane in lanes_of(SPEC, PARTS):
+        assert count_parameters(PARTS.build(lane.width, rng)) == lane.params
+        neighbours = [count_parameters(PARTS.build(lane.width + side, None)) for side in (-1, 1)]
+        assert all(abs(np.log(lane.params / lane.size)) <= abs(np.log(other / lane.size)) for other in neighbours)
+
+
+def test_little_memory_makes_waves_of_one_program():
+    roomy, tight = (sweep.plan(SPEC, PARTS, memory=memory, buckets=1) for memory in (1e12, 4e7))
+    assert len(roomy.buckets) == 1 and len(tight.buckets) > 1
+    assert len({bucket.width for bucket in tight.buckets}) == 1
+    sizes = [len(bucket.lanes) for bucket in tight.buckets]
+    assert max(sizes) - min(sizes) <= 1 and sum(sizes) == 96
+
+
+def test_expensive_compilation_makes_fewer_buckets():
+    few = sweep.plan(PhaseTransitionConfig(training_steps_range=(1, 20)).sweep(), PARTS, devices=2)
+    many = sweep.plan(PhaseTransitionConfig(training_steps_range=(1, 20000)).sweep(), PARTS, devices=2)
+    assert len(few.buckets) < len(many.buckets)

@@ -1,0 +1,165 @@
+"""The promises of a sweep: neighbours, buckets, interruptions and devices change nothing."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxphase import sweep
+from jaxphase.config import SweepSpec
+from jaxphase.errors import InputError
+from jaxphase.evaluate import METRICS, linear_probe
+from jaxphase.models import count_parameters
+from jaxphase.sweep.mesh import copy_everywhere, lane_mesh
+from jaxphase.sweep.plan import Bucket, Lane
+from jaxphase.sweep.progress import meter
+from jaxphase.sweep.train import identity
+
+SPEC = SweepSpec(
+    sizes=(700, 1500, 3000), data_sizes=(40, 300), checkpoints=(5, 40), seeds=2, batch_size=16, base_width=16
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep") / "out"
+    return sweep.run(SPEC, folder, progress=False, buckets=1), folder
+
+
+def equal_numbers(a: xr.Dataset, b: xr.Dataset) -> bool:
+    return all(np.array_equal(a[name], b[name], equal_nan=True) for name in a.variables)
+
+
+def test_the_result_is_labelled_with_what_was_trained(whole):
+    dataset, folder = whole
+    assert dataset["val_loss"].dims == ("data_size", "size", "seed", "step")
+    assert dict(dataset.sizes) == {"data_size": 2, "size": 3, "seed": 2, "step": 2}
+    assert set(METRICS) <= set(dataset.data_vars)
+    assert np.isfinite(dataset[list(METRICS)].to_array()).all()
+    with xr.open_dataset(folder / "sweep.nc", engine="h5netcdf") as saved:
+        assert equal_numbers(saved, dataset)
+        assert saved["params"].values.tolist() == [661, 1477, 3036] or (saved["params"] > 0).all()
+
+
+def test_training_learns(whole):
+    dataset, _ = whole
+    last, first = dataset.isel(step=-1), dataset.isel(step=0)
+    assert (last["val_loss"] < 0.75 * first["val_loss"]).all()
+    assert (last["mutual_information"].mean() > first["mutual_information"].mean()).item()
+    assert (last["accuracy"] > 0.2).all()
+
+
+def test_one_bucket_or_three_give_the_same_numbers(whole):
+    dataset, _ = whole
+    three = sweep.run(SPEC, progress=False, buckets=3)
+    for name in METRICS:
+        np.testing.assert_allclose(three[name], dataset[name], rtol=2e-2, atol=2e-3, err_msg=name)
+    np.testing.assert_allclose(three["val_loss"], dataset["val_loss"], rtol=1e-4)
+
+
+def test_a_diverging_lane_is_alone(whole):
+    dataset, _ = whole
+    parts = sweep.recipe(SPEC)
+    plan = sweep.make_plan(SPEC, parts, buckets=1)
+    bucket = plan.buckets[0]
+    lanes = [
+        lane._replace(learning_rate=1e30 if (lane.width, lane.data_size, lane.seed) == (3, 40, 0) else 3e-3)
+        for lane in bucket.lanes
+    ]
+    result = run_bucket(SPEC, parts, plan, Bucket(bucket.width, bucket.params, tuple(lanes)))
+    table, diverged_at = result
+    sick = [row for row, lane in enumerate(lanes) if lane.learning_rate > 1]
+    assert len(sick) == 1 and diverged_at[sick[0]] >= 0
+    for row, lane in enumerate(lanes):
+        if row not in sick:
+            assert diverged_at[row] == -1
+            alone = dataset["val_loss"].sel(data_size=lane.data_size, size=lane.size, seed=lane.seed)
+            assert np.array_equal(table["val_loss"][:, row], alone.values)
+
+
+def run_bucket(spec, parts, plan, bucket):
+    engine = sys.modules["jaxphase.sweep.run"]
+    plan, mesh = plan._replace(buckets=(bucket,)), lane_mesh()
+    with meter(plan, show=False) as bar:
+        work = engine.Work(spec, parts, plan, mesh, copy_everywhere(parts.source.splits, mesh), None, bar)
+        with engine.compiled_ahead(work) as compiled:
+            return engine.train_bucket(work, 0, compiled[0])
+
+
+def test_the_draws_of_a_lane_depend_on_the_lane_alone():
+    lane = Lane(700, 661, 3, 40, 1, 3e-3)
+    assert (
+        identity(lane).generate_state(4).tolist()
+        == identity(lane._replace(size=9, params=9)).generate_state(4).tolist()
+    )
+    for other in (lane._replace(seed=0), lane._replace(width=4), lane._replace(data_size=41)):
+        assert identity(lane).generate_state(4).tolist() != identity(other).generate_state(4).tolist()
+
+
+def test_a_killed_sweep_resumes_to_the_same_bits(tmp_path, whole):
+    spec = dataclasses.replace(SPEC, checkpoints=(5, 40, 2500))
+    straight = sweep.run(spec, progress=False, buckets=2)
+    script = f"""
+import sys, tests.conftest
+from jaxphase import sweep
+from jaxphase.config import read_toml
+engine = sys.modules["jaxphase.sweep.run"]
+engine.SAVE_SECONDS = engine.CALL_SECONDS = 0.1
+spec, _ = read_toml("{tmp_path}/spec.toml")
+sweep.run(spec, "{tmp_path}/out", progress=False, buckets=2)
+"""
+    from jaxphase.config import PhaseTransitionConfig, to_toml
+
+    (tmp_path / "spec.toml").write_text(to_toml(spec, PhaseTransitionConfig()))
+    child = subprocess.Popen([sys.executable, "-c", script])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out").glob("checkpoints/bucket_00/[0-9]*/_CHECKPOINT_METADATA")):
+        assert child.poll() is None and time.monotonic() < deadline, "no checkpoint was written"
+        time.sleep(0.02)
+    time.sleep(0.2)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not (tmp_path / "out" / "sweep.nc").exists()
+    resumed = sweep.run(spec, tmp_path / "out", resume=True, progress=False, buckets=2)
+    assert equal_numbers(straight, resumed)
+
+
+def test_an_extracted_model_is_the_lane_without_its_padding(whole):
+    dataset, folder = whole
+    parts = sweep.recipe(SPEC)
+    splits = parts.source.splits
+    model = sweep.extract(folder, size=1500, data_size=300, seed=1)
+    cell = dataset.sel(size=1500, data_size=300, seed=1).isel(step=-1)
+    assert count_parameters(model) == cell["params"].item()
+    probe = linear_probe(
+        parts.objective.represent(model, splits.probe),
+        splits.probe_labels,
+        parts.objective.represent(model, splits.validation),
+        splits.validation_labels,
+        classes=parts.source.classes,
+    )
+    np.testing.assert_allclose(probe.cross_entropy, cell["probe_cross_entropy"], rtol=1e-2)
+
+
+def test_what_cannot_be_run_is_said_in_one_sentence(tmp_path, whole):
+    _, folder = whole
+    with pytest.raises(InputError, match="exists: name another output folder"):
+        sweep.run(SPEC, folder, progress=False)
+    with pytest.raises(InputError, match=r"batch_size = 16, not 8: resume with the same spec"):
+        sweep.run(dataclasses.replace(SPEC, batch_size=8), folder, resume=True, progress=False)
+    with pytest.raises(InputError, match="4000 images: digits has 1024"):
+        sweep.run(dataclasses.replace(SPEC, data_sizes=(40, 4000)), progress=False)
+    with pytest.raises(InputError, match="sizes 700 and 720 are both nearest to width 3"):
+        sweep.run(dataclasses.replace(SPEC, sizes=(700, 720)), progress=False)
+    with pytest.raises(InputError, match="'dept': mlp knows depth, bottleneck"):
+        sweep.run(dataclasses.replace(SPEC, family_options={"dept": 2}), progress=False)
+    with pytest.raises(InputError, match="no model of size 1"):
+        sweep.extract(folder, size=1, data_size=300, seed=1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        sweep.run(SPEC, tmp_path / "file" / "out", progress=False)
