@@ -9,6 +9,7 @@ once and multiply by the seeds, which is exact to the noise of the clock since s
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -84,7 +85,7 @@ def jax_loop(models: Family, sample: bool) -> dict:
     class Autoencoder(nnx.Module):
         def __init__(self, width: int, rngs: nnx.Rngs):
             sizes = [64, width, width, 8, width, width, 64]
-            self.dense = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in zip(sizes, sizes[1:], strict=False)])
+            self.dense = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(sizes)])
             self.norm = nnx.List([nnx.RMSNorm(b, rngs=rngs) for b in sizes[1:]])
 
         def __call__(self, x):

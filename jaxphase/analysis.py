@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ _TOO_FEW_POINTS = "too few points"
 
 
 class _Fits(NamedTuple):
-    """What the detectors say, every field [metrics, data sizes, ...]."""
+    """What the detectors say, every field [curves, ...]."""
 
     verdict: detect.Verdict
     sigmoid: detect.Sigmoid
@@ -32,7 +33,7 @@ def analyze(data: xr.Dataset, *, order_parameter: str | None = None, step: int |
     """Judge every metric of `data` against the logarithm of model size, at each data size, all seeds as points.
 
     data: dims (data_size?, size, seed, step?) with coordinate `params` along size, from a sweep or `curves.read`;
-    models with `diverged_at` up to the step are left out and counted. step: one of the checkpoints, the last by default.
+    models with `diverged_at` up to the step are left out and counted. step: a checkpoint, the last by default.
     order_parameter: the metric that headline and phase diagram are about; by default the one that the dataset's spec
     names, else mutual_information, else the first.
 
@@ -46,7 +47,8 @@ def analyze(data: xr.Dataset, *, order_parameter: str | None = None, step: int |
     curves = data[list(names)].to_dataarray("metric")
     if "data_size" not in curves.dims:
         curves = curves.expand_dims("data_size")
-    values = curves.transpose("metric", "data_size", "seed", "size").values.astype(float)
+    curves = curves.transpose("metric", "data_size", "seed", "size")
+    values = curves.values.astype(float).reshape(-1, *curves.shape[2:])
     params = np.asarray(data.params, float)
     reference = np.exp(np.mean(np.log(params)))
     fits = jax.tree.map(np.asarray, _judge(np.log10(params), params / reference, values))
@@ -55,26 +57,26 @@ def analyze(data: xr.Dataset, *, order_parameter: str | None = None, step: int |
     groups = data.data_size.values.tolist() if "data_size" in data.coords else [None]
     diverged = data.diverged.transpose(..., "size", "seed").values.reshape(len(groups), -1).sum(axis=1)
     findings = []
-    for i, j in np.ndindex(len(names), len(groups)):
-        present = np.isfinite(values[i, j])
+    for i, (name, (j, group)) in enumerate(product(names, enumerate(groups))):
+        present = np.isfinite(values[i])
         details = {
-            "metric": names[i],
-            "data_size": groups[j],
-            "significant": bool(significant[i, j]),
+            "metric": name,
+            "data_size": group,
+            "significant": bool(significant[i]),
             "points": int(present.sum()),
             "sizes": len(set(params[present.any(axis=0)])),
             "diverged": int(diverged[j]),
         }
-        fit = jax.tree.map(lambda field, at=(i, j): field[at], fits)
+        fit = jax.tree.map(lambda field, i=i: field[i], fits)
         findings.append(_finding(fit, params, reference, size_unit(data), details))
     return Analysis(data, tuple(findings), order_parameter)
 
 
 @jax.jit
 def _judge(log_size, relative_size, values) -> _Fits:
-    """All detectors on all curves, values [metrics, data sizes, seeds, sizes], as one program."""
-    *lead, seeds, _ = values.shape
-    x, y = jnp.tile(log_size, seeds), values.reshape(*lead, -1)
+    """All detectors on all curves, values [curves, seeds, sizes], as one program."""
+    count, seeds, _ = values.shape
+    x, y = jnp.tile(log_size, seeds), values.reshape(count, -1)
     resampled = detect.bootstrap(detect.fit_sigmoid, log_size, values, jax.random.key(0))
     return _Fits(
         verdict=detect.classify(x, y),

@@ -21,7 +21,7 @@ SMOOTH = {
     "power_law": "power law",
     "broken_power_law": "broken power law",
 }
-TRANSITIONS = ("sigmoid", "step")
+TRANSITIONS = {"sigmoid": "crossover", "step": "step"}
 
 
 class Interval(NamedTuple):
@@ -49,8 +49,8 @@ class Finding:
     for a power law. parameters are those of the fit of that kind, for a sigmoid in decades, for a power law
     `floor + amplitude * (size / reference) ** exponent`. delta_bic is the evidence for a transition over the best
     smooth curve, against it where negative. p_value is for a straight line in log size against one change of slope,
-    and significant its Benjamini-Hochberg decision at 5 % over all curves. points, sizes: how many were there; diverged:
-    how many models were left out.
+    and significant its Benjamini-Hochberg decision at 5 % over all curves. points, sizes: how many there were;
+    diverged: how many models were left out.
     """
 
     metric: str
@@ -98,10 +98,10 @@ class Analysis:
         found, data = self.of_order(), self.dataset
         where: dict[str, list[str]] = {}
         for finding in found:
-            size = "" if finding.data_size is None else in_figures(finding.data_size)
+            size = "" if finding.data_size is None else exactly(finding.data_size)
             where.setdefault(_phrase(finding, size_unit(data)), []).append(size)
         group = label(data, "data_size") if "data_size" in data.coords else ""
-        parts = [f"{phrase} at {_listed(sizes)} {group}" if group else phrase for phrase, sizes in where.items()]
+        parts = [f"{phrase} for {_listed(sizes)} {group}" if group else phrase for phrase, sizes in where.items()]
         if any(finding.kind == "sigmoid" for finding in found):
             parts.append("a crossover is no phase transition, which would sharpen with data size")
         return f"{label(data, self.order_parameter)}: {'; '.join(parts)}."
@@ -136,22 +136,25 @@ class Analysis:
         """Verdict, critical size with its 95 % interval, width and p-value of each curve, for a terminal."""
         data = self.dataset
         grouped = ["data_size"] if "data_size" in data.coords else []
-        notes = ["p: of a straight line in log size; * it bends, at a false discovery rate of 5 %."]
+        notes = ["p: of a straight line in log size; *: it bends (false discovery rate 5 %)."]
         notes += [f"{found.metric}{_at(found)}: {found.remark}." for found in self.findings if found.remark]
-        table = Table(box=box.SIMPLE_HEAD, caption="\n".join(notes), caption_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+        table.caption, table.caption_justify = "\n".join(notes), "left"
         table.add_column("metric", no_wrap=True)
         for name in grouped:
-            table.add_column(label(data, name), justify="right")
-        table.add_column("verdict")
-        for heading in (f"critical size,\n{size_unit(data)} [95 %]", "width,\ndecades", "p"):
+            table.add_column(label(data, name).replace(" ", "\n"), justify="right", no_wrap=True)
+        table.add_column("verdict", min_width=10, max_width=10)  # 80 columns in all, with the names of a sweep
+        table.add_column(f"critical size,\n{size_unit(data)} [95 %]", justify="right", min_width=17)
+        for heading in ("width,\ndecades", "p"):
             table.add_column(heading, justify="right", no_wrap=True)
         previous = ""
         for found in self.findings:
             name, previous = found.metric if found.metric != previous else "", found.metric
-            size = [in_figures(found.data_size) for _ in grouped]
+            size = [exactly(found.data_size) for _ in grouped]
+            words = (SMOOTH | TRANSITIONS).get(found.kind, found.kind)
             width = f"{found.width:.2f}" if found.has_transition else ""
             style = "bold" if found.metric == self.order_parameter else None
-            table.add_row(name, *size, found.verdict, _place(found), width, _p_value(found), style=style)
+            table.add_row(name, *size, words, _place(found), width, _p_value(found), style=style)
         return table
 
 
@@ -166,7 +169,7 @@ def size_unit(data: xr.Dataset) -> str:
 
 
 def _at(finding: Finding) -> str:
-    return "" if finding.data_size is None else f" at {in_figures(finding.data_size)}"
+    return "" if finding.data_size is None else f" at {exactly(finding.data_size)}"
 
 
 def _phrase(finding: Finding, unit: str) -> str:
@@ -178,9 +181,9 @@ def _phrase(finding: Finding, unit: str) -> str:
 
 def _place(finding: Finding) -> str:
     if not finding.has_transition:
-        return ""
+        return "no transition" if finding.kind in SMOOTH else ""
     low, high = map(in_figures, finding.interval)
-    return f"{in_figures(finding.critical_size)} [{low}, {high}]"
+    return f"{in_figures(finding.critical_size)} [{low}–{high}]"
 
 
 def _p_value(finding: Finding) -> str:
@@ -193,6 +196,11 @@ def _p_value(finding: Finding) -> str:
 def in_figures(size: float) -> str:
     """A size with three significant figures, as one writes it: 1,230 or 1.23e+08."""
     return f"{float(f'{size:.3g}'):,.0f}" if 100 <= size < 1e7 else f"{size:.3g}"
+
+
+def exactly(size: float) -> str:
+    """A size as it was given: 1,024 or 1.04858e+06."""
+    return f"{size:,.6g}"
 
 
 def _listed(words: list[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxphase.analysis import Analysis
 from jaxphase.errors import InputError
-from jaxphase.findings import Finding, in_figures, label, size_unit
+from jaxphase.findings import Finding, exactly, in_figures, label, size_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
-    "axes.labelsize": 9,
+    "axes.labelsize": 8.5,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 9,
@@ -33,13 +33,13 @@ STYLE = {
     "figure.dpi": 100,
 }
 COLUMNS = 3
-# Degrees of the polynomial in log size that a kind is drawn as. A broken law has no simple formula; over the few decades
-# of a sweep a cubic passes through it to within the width of the line.
+# Degrees of the polynomial in log size that a kind is drawn as. The parameters of a broken law are not known here; over
+# the few decades of a sweep a cubic follows it by eye.
 _DEGREES = {"constant": 0, "linear": 1, "broken_power_law": 3}
 
 
 def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure":
-    """A panel per metric, all by default: seeds as points, their mean with its standard error, and the fit of the verdict.
+    """A panel per metric, all by default: seeds as points, their mean with its standard error, the fit of the verdict.
 
     Each data size has a colour; a critical size is a vertical line in its 95 % interval. Raises InputError for a metric
     that the analysis does not have.
@@ -51,7 +51,10 @@ def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure"
     names = tuple(metrics or known)
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
-    with _figure(3.05 * columns + 0.4, 2.55 * rows + 0.55) as figure:
+    height = 2.2 + 0.16 * analysis.dataset.sizes.get(
+        "data_size", 1
+    )  # a line of words above the panel for each data size
+    with _figure(3.05 * columns + 0.4, height * rows + 0.6) as figure:
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
         for panel in panels[len(names) :]:
             panel.remove()
@@ -60,12 +63,12 @@ def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure"
             if i + columns >= len(names):
                 panel.set_xlabel(f"model size ({size_unit(analysis.dataset)})")
                 panel.xaxis.set_tick_params(labelbottom=True)
-        _legend(figure, panels[0], analysis)
+        _legend(figure, analysis, columns)
     return figure
 
 
 def phase_diagram(analysis: Analysis) -> "Figure":
-    """Order parameter, mean over seeds, over model size and data size, and the critical sizes with their 95 % intervals.
+    """Order parameter, mean over seeds, over model size and data size, and the critical sizes with 95 % intervals.
 
     Raises InputError for curves of a single data size.
     """
@@ -82,8 +85,8 @@ def phase_diagram(analysis: Analysis) -> "Figure":
         axes.set(xscale="log", yscale="log", xlim=_edges(params)[[0, -1]], ylim=_edges(data_sizes)[[0, -1]])
         axes.set_xlabel(f"model size ({size_unit(data)})")
         axes.set_ylabel(f"data size ({label(data, 'data_size')})")
-        axes.set_yticks(data_sizes, [in_figures(size) for size in data_sizes])
-        axes.minorticks_off()
+        axes.set_yticks(data_sizes, [exactly(size) for size in data_sizes])
+        axes.set_yticks([], minor=True)
         _boundary(axes, analysis)
     return figure
 
@@ -145,7 +148,7 @@ def _panel(panel: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
     title, unit = _named(analysis, findings[0].metric)
     reach = 0.04 * np.log(params.max() / params.min())
     panel.set(xscale="log", xlim=(params.min() * np.exp(-reach), params.max() * np.exp(reach)), ylabel=unit)
-    panel.set_title(textwrap.fill(title, 34) + "\n" * (len(findings) + 1), loc="left", fontweight="bold")
+    panel.set_title(textwrap.fill(title, 34), loc="left", fontweight="bold", pad=5 + 11 * len(findings))
     _verdicts(panel, findings)
 
 
@@ -159,23 +162,27 @@ def _verdicts(panel: "Axes", findings: list[Finding]) -> None:
         panel.annotate(words, (0, 1), (0, offset), "axes fraction", "offset points", color=color, size=8, va="bottom")
 
 
-def _legend(figure: "Figure", panel: "Axes", analysis: Analysis) -> None:
-    """Once for all panels: the data sizes by colour, the signs in grey."""
+def _legend(figure: "Figure", analysis: Analysis, columns: int) -> None:
+    """Once for all panels: above them the data sizes by colour, below them the signs in grey."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     data = analysis.dataset
     groups = data.data_size.values.tolist() if "data_size" in data.coords else []
-    handles = [
-        Line2D([], [], color=color, marker="o", ms=4, lw=1.3, label=f"{in_figures(size)} {label(data, 'data_size')}")
+    colors = [
+        Line2D([], [], color=color, marker="o", ms=4, lw=1.3, label=f"{exactly(size)} {label(data, 'data_size')}")
         for size, color in zip(groups, _colors(len(groups)), strict=True)
     ]
-    handles.append(Line2D([], [], color="0.4", marker="o", ms=4, lw=0, label="mean ± standard error"))
-    handles.append(Line2D([], [], color="0.4", lw=1.3, label="fit"))
+    signs = [
+        Line2D([], [], color="0.4", marker="o", ms=4, lw=0, label="mean ± standard error"),
+        Line2D([], [], color="0.4", lw=1.3, label="fit"),
+    ]
     if any(finding.has_transition for finding in analysis.findings):
-        handles.append(Line2D([], [], color="0.4", lw=1, ls="--", label="critical size"))
-        handles.append(Patch(color="0.4", alpha=0.25, lw=0, label="95 % interval"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 2 * len(figure.axes) + 1))
+        signs.append(Line2D([], [], color="0.4", lw=1, ls="--", label="critical size"))
+        signs.append(Patch(color="0.4", alpha=0.25, lw=0, label="95 % interval"))
+    for handles, place in ((colors, "outside upper center"), (signs, "outside lower center")):
+        if handles:
+            figure.legend(handles=handles, loc=place, ncols=2 * columns)
 
 
 def _boundary(axes: "Axes", analysis: Analysis) -> None:
@@ -218,7 +225,9 @@ def _colors(count: int) -> list:
     """Colours in order of data size that stay apart for the colour-blind and on white."""
     from matplotlib import colormaps
 
-    return [colormaps["plasma"](place) for place in np.linspace(0.05, 0.72, count)] if count > 1 else ["#0b5394"]
+    return (
+        [colormaps["plasma"](place) for place in np.linspace(0.05, 0.62, count)] if count > 1 else ["#0b5394"][:count]
+    )
 
 
 def _edges(centers: np.ndarray) -> np.ndarray:

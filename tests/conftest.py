@@ -7,7 +7,7 @@ import jax
 
 from jaxphase.sweep.mesh import use_all_cores
 
-os.environ["NPROC"] = "8"
+os.environ["NPROC"] = "4"
 use_all_cores()
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".jax_cache"))

@@ -21,8 +21,8 @@ _CONSTANT, _LINEAR, _POWER_LAW, _BROKEN, _SIGMOID, _STEP = range(6)
 # six (Caballero et al. 2023), of which the sharpness is held at its sharp end.
 _PARAMETERS = (1, 2, 3, 6, 4, 3)
 # Least advantage in BIC of a transition over each smooth kind, and of a smooth kind over a simpler one: "strong" (6)
-# and weak to "positive" evidence of Kass & Raftery (1995, J. Am. Stat. Assoc. 90, 773). A gentle sigmoid and a broken law
-# differ by less than the noise of twenty points; 6 against that too would lose one gentle sigmoid in four.
+# and weak to "positive" evidence of Kass & Raftery (1995, J. Am. Stat. Assoc. 90, 773). A gentle sigmoid and a broken
+# law differ by less than the noise of twenty points; 6 against that too would lose one gentle sigmoid in four.
 _OVER_SMOOTH = (6.0, 6.0, 6.0, 1.5)
 _OVER_SIMPLER = 4.0
 # Broken laws: largest change of log y, and the width of the break, both for half the range of x. Steeper ones run into
@@ -55,8 +55,8 @@ def classify(x, y, weight) -> Verdict:
 
     BIC (Schwarz 1978) is `n log(sse / n) + parameters * log n` with sse in the units of y. Of the four smooth kinds the
     simplest within 4 of the lowest BIC is taken. Sigmoid or step is declared only if its centre is inside the data and
-    its BIC is at least 6 below those of constant, linear and power_law and 1.5 below that of broken_power_law. delta_bic
-    is the lowest smooth BIC less that of the better transition: evidence for a transition where positive.
+    its BIC is at least 6 below those of constant, linear and power_law and 1.5 below that of broken_power_law.
+    delta_bic is the lowest smooth BIC less that of the better transition: evidence for a transition where positive.
 
     center, interval `[..., 2]` (95 %) and width (10-90 %; for a step the gap between its two points, an upper bound)
     are NaN for a kind without transition. status 3: fewer than seven points or five different x; kind -1, the rest NaN.

@@ -17,10 +17,10 @@ def use_all_cores() -> None:
 
     XLA sizes its thread pool by NPROC, the number of cores if unset. Each device may come to hold a thread of the pool
     while it waits for another (after a LAPACK call: seen to hang for ever on 2 devices with jax 0.10.2), so the pool
-    must be larger than the number of devices.
+    is one thread larger than the number of devices; every thread more costs speed.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    os.environ.setdefault("NPROC", str(2 * cores))
+    os.environ.setdefault("NPROC", str(cores + 1))
     try:
         jax.config.update("jax_num_cpu_devices", cores)
     except RuntimeError:  # the backend is up, its devices are what they are

@@ -41,13 +41,12 @@ class State(NamedTuple):
     """What training changes; every leaf [lanes, ...]."""
 
     weights: nnx.State
-    optimizer: optax.OptState
+    moments: optax.OptState
     diverged_at: Array  # step at which loss or gradient were not finite, -1 while they are
 
 
-def optimizer(spec: SweepSpec) -> optax.GradientTransformation:
-    """Clipping by the norm of one lane's gradient, then Adam's direction; `train_step` applies rate and decay."""
-    return optax.chain(optax.clip_by_global_norm(spec.clip_norm), optax.scale_by_adam())
+# Adam's direction alone: `train_step` clips by the norm of the lane's gradient before it, and applies rate and decay.
+ADAM = optax.scale_by_adam()
 
 
 def identity(lane: Lane) -> np.random.SeedSequence:
@@ -74,7 +73,7 @@ def initialise(bucket: Bucket, spec: SweepSpec, parts: Recipe, rows: int) -> tup
 
     weights = stack(0)
     leaves = [jax.tree.leaves(model[0]) for model in models]
-    shapes = tuple(
+    live_shapes = tuple(
         pad_rows(np.array([leaf.shape for leaf in same], np.int32), rows) for same in zip(*leaves, strict=True)
     )
     column = [np.array([getattr(lane, name) for lane in bucket.lanes]) for name in ("width", "data_size")]
@@ -83,11 +82,12 @@ def initialise(bucket: Bucket, spec: SweepSpec, parts: Recipe, rows: int) -> tup
         *(pad_rows(values.astype(np.int32), rows) for values in (*column, np.array(offsets))),
         learning_rate=pad_rows(rates, rows),
         key=pad_rows(np.array(keys, np.uint32), rows),
-        live_shapes=shapes,
+        live_shapes=live_shapes,
         per_model=stack(1),
     )
-    adam = jax.tree.map(lambda leaf: np.zeros((rows, *leaf.shape), leaf.dtype), _optimizer_shapes(spec, template[0]))
-    return State(weights, adam, np.full(rows, -1, np.int32)), numbers
+    shapes = jax.eval_shape(ADAM.init, template[0])
+    moments = jax.tree.map(lambda leaf: np.zeros((rows, *leaf.shape), leaf.dtype), shapes)
+    return State(weights, moments, np.full(rows, -1, np.int32)), numbers
 
 
 def _stack(arrays: tuple[np.ndarray, ...], shape: tuple[int, ...], rows: int) -> np.ndarray:
@@ -96,11 +96,6 @@ def _stack(arrays: tuple[np.ndarray, ...], shape: tuple[int, ...], rows: int) ->
     for row, array in enumerate(arrays):
         stacked[row, *map(slice, array.shape)] = array
     return pad_rows(stacked, rows)
-
-
-def _optimizer_shapes(spec: SweepSpec, weights: nnx.State):
-    """Adam's state is zeros of these shapes at the start."""
-    return jax.eval_shape(optimizer(spec).init, weights)
 
 
 def live_mask(shape: tuple[int, ...], live: Array) -> Array:
@@ -156,7 +151,11 @@ def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.
 def train_step(
     graph, roles: list[str], spec: SweepSpec, parts: Recipe, state: State, numbers: Numbers, pool: Array, step: Array
 ) -> State:
-    """One optimizer step of one lane; a lane whose loss or gradient is not finite stays as it was, from then on."""
+    """One step of AdamW of one lane; weights stay as they are from the first step whose loss or gradient is not finite.
+
+    Exact layers give padding a gradient of exactly zero, and Adam leaves a zero with zero gradient alone: nothing is
+    masked here, and `look_at_lane` shows if it was needed.
+    """
     key = jax.random.fold_in(jax.random.wrap_key_data(numbers.key), step)
     for_batch, for_objective = jax.random.split(key)
     rows = numbers.data_offset + jax.random.randint(for_batch, (spec.batch_size,), 0, numbers.data_size)
@@ -166,25 +165,25 @@ def train_step(
         return jnp.mean(parts.objective.loss(nnx.merge(graph, weights, numbers.per_model), batch, for_objective))
 
     loss, gradient = jax.value_and_grad(loss_of)(state.weights)
-    leaves, structure = jax.tree.flatten(gradient)
-    # Exact layers leave no gradient in the padding; a layer that does is kept from moving zeros.
-    leaves = [leaf * live_mask(leaf.shape, live) for leaf, live in zip(leaves, numbers.live_shapes, strict=True)]
-    gradient = jax.tree.unflatten(structure, leaves)
-    directions, moments = optimizer(spec).update(gradient, state.optimizer)
-
-    rate = numbers.learning_rate * jnp.minimum(1.0, (step + 1) / max(spec.warmup_steps, 1)).astype(loss.dtype)
-    scheme, width = parts.scheme, numbers.width.astype(loss.dtype)
-    moved = [
-        weight - rate * scheme.rate(role, width) * (direction + spec.weight_decay * scheme.decay(role, width) * weight)
-        for role, weight, direction in zip(
-            roles, jax.tree.leaves(state.weights), jax.tree.leaves(directions), strict=True
-        )
-    ]
-    finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient)) & jnp.isfinite(rate)
+    norm = optax.global_norm(gradient)
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(numbers.learning_rate)
     diverged_at = jnp.where((state.diverged_at < 0) & ~finite, step, state.diverged_at)
-    new = State(jax.tree.unflatten(structure, moved), moments, diverged_at)
-    old = state._replace(diverged_at=diverged_at)
-    return jax.tree.map(lambda new, old: jnp.where(diverged_at < 0, new, old), new, old)
+    alive = diverged_at < 0
+    clip = jnp.minimum(1, spec.clip_norm / norm)
+    gradient = jax.tree.map(lambda leaf: jnp.where(alive, clip * leaf, 0), gradient)
+    direction, moments = ADAM.update(gradient, state.moments)
+
+    warmup = jnp.minimum(1, (step + 1) / max(spec.warmup_steps, 1)).astype(loss.dtype)
+    rate = jnp.where(alive, numbers.learning_rate * warmup, 0)
+    width = numbers.width.astype(loss.dtype)
+
+    def move(role: str, weight: Array, direction: Array) -> Array:
+        decay = spec.weight_decay * parts.scheme.decay(role, width)
+        return weight - rate * parts.scheme.rate(role, width) * (direction + decay * weight)
+
+    weights, structure = jax.tree.flatten(state.weights)
+    moved = map(move, roles, weights, jax.tree.leaves(direction))
+    return State(jax.tree.unflatten(structure, moved), moments, diverged_at)
 
 
 def look_at_lane(

@@ -1,0 +1,219 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+from rich.console import Console
+
+from jaxphase.analysis import analyze
+from jaxphase.errors import InputError
+
+SIZES = np.round(np.geomspace(1e3, 1e6, 12))
+X = np.log10(SIZES)[:, None]
+CENTERS = {100: 4.8, 1000: 4.3}
+SPEC = '[sweep]\nseeds = 3\n\n[phase_transition]\norder_parameter = "ability"\n'
+
+
+def sigmoid(center, rate=6):
+    return 0.1 + 0.8 / (1 + np.exp(-rate * (X - center)))
+
+
+def noise(seed, scale=0.015):
+    return scale * np.random.default_rng(seed).standard_normal((12, 3))
+
+
+@pytest.fixture(scope="module")
+def swept():
+    """A sweep with a sigmoid, a flat metric and a power law at two data sizes; nothing is learnt at the first step."""
+    last = {
+        "ability": np.stack([sigmoid(center) + noise(i) for i, center in enumerate(CENTERS.values())]),
+        "mutual_information": np.stack([0.5 + noise(2), 0.6 + noise(3)]),
+        "loss": np.stack(
+            [1.5 + 9 * SIZES[:, None] ** -0.4 + noise(4, 0.002), 1 + 20 * SIZES[:, None] ** -0.4 + noise(5, 0.002)]
+        ),
+    }
+    dims = ("data_size", "size", "seed")
+    variables = {name: ((*dims, "step"), np.stack([noise(9) + 0 * y, y], axis=-1)) for name, y in last.items()}
+    variables["diverged_at"] = (dims, np.full((2, 12, 3), -1))
+    coordinates = {
+        "data_size": ("data_size", list(CENTERS), {"long_name": "training images"}),
+        "params": ("size", SIZES, {"long_name": "parameters"}),
+        "step": [10, 100],
+    }
+    return xr.Dataset(variables, coordinates, {"spec": SPEC})
+
+
+@pytest.fixture(scope="module")
+def analysis(swept):
+    return analyze(swept)
+
+
+def test_each_planted_curve_is_judged_as_what_it_is(analysis):
+    kinds = {(finding.metric, finding.data_size): finding.kind for finding in analysis.findings}
+    assert kinds == {
+        ("ability", 100): "sigmoid",
+        ("ability", 1000): "sigmoid",
+        ("mutual_information", 100): "constant",
+        ("mutual_information", 1000): "constant",
+        ("loss", 100): "power_law",
+        ("loss", 1000): "power_law",
+    }
+
+
+def test_a_sigmoid_is_called_a_crossover_with_its_place_and_width(analysis):
+    for finding, center in zip(analysis.of_order(), CENTERS.values(), strict=True):
+        assert finding.verdict == "crossover (sigmoid)"
+        low, high = finding.interval
+        assert low < finding.critical_size < high < 1.2 * low
+        assert low < 10**center < high
+        assert finding.width == pytest.approx(2 * math.log(9) / 6, rel=0.1)
+        assert 0 < finding.bootstrap_se < 0.02
+        assert finding.delta_bic > 6
+        assert finding.parameters["high"] == pytest.approx(0.9, abs=0.01)
+        assert math.isnan(finding.exponent)
+        assert (finding.points, finding.sizes, finding.diverged) == (36, 12, 0)
+
+
+def test_smooth_curves_have_no_critical_size_and_a_power_law_has_its_exponent(analysis):
+    for finding in analysis.findings[2:]:
+        assert finding.verdict.startswith("no transition: ")
+        numbers = (finding.critical_size, *finding.interval, finding.width, finding.bootstrap_se)
+        assert all(map(math.isnan, numbers))
+        assert not finding.has_transition
+    for finding in analysis.findings[4:]:
+        assert abs(finding.exponent + 0.4) < 3 * finding.exponent_se < 0.1
+
+
+def test_a_flat_metric_is_not_significant_and_curved_ones_are(analysis):
+    assert [finding.significant for finding in analysis.findings] == [True, True, False, False, True, True]
+
+
+def test_the_boundary_and_the_headline_are_about_the_order_parameter_of_the_spec(analysis):
+    assert analysis.order_parameter == "ability"
+    assert [point.data_size for point in analysis.boundary] == [100, 1000]
+    assert [point.interval for point in analysis.boundary] == [found.interval for found in analysis.findings[:2]]
+    assert analysis.headline.startswith("ability: crossover (sigmoid) at ")
+    assert "parameters for 1,000 training images" in analysis.headline
+    assert "no phase transition, which would sharpen with data size." in analysis.headline
+
+
+def test_the_order_parameter_is_the_one_asked_for_or_mutual_information_or_the_first(swept):
+    assert analyze(swept, order_parameter="loss").headline == (
+        "loss: no transition (power law) for 100 and 1,000 training images."
+    )
+    unspecified = swept.drop_attrs(deep=False)
+    assert analyze(unspecified).order_parameter == "mutual_information"
+    assert analyze(unspecified.rename(mutual_information="other")).order_parameter == "ability"
+    with pytest.raises(InputError, match=r"order_parameter is 'skill': .*ability, mutual_information, loss"):
+        analyze(swept, order_parameter="skill")
+
+
+def test_an_early_step_can_be_analysed_and_has_no_transition(swept, analysis):
+    early = analyze(swept, step=10)
+    assert early.dataset.step == 10
+    assert analysis.dataset.step == 100
+    assert {finding.kind for finding in early.findings} == {"constant"}
+    with pytest.raises(InputError, match="step is 50: choose one of 10, 100"):
+        analyze(swept, step=50)
+
+
+def test_diverged_models_and_missing_values_are_left_out_and_counted(swept, analysis):
+    damaged = swept.copy(deep=True)
+    damaged["diverged_at"][0, 3, 1] = 20
+    damaged["diverged_at"][0, 7, 2] = 0
+    damaged["ability"][0, 3, 1] = 1e6
+    damaged["ability"][0, 7, 2] = -50
+    damaged["ability"][1, :2, 0] = np.nan
+    first, second = analyze(damaged).of_order()
+    assert (first.diverged, first.points, second.diverged, second.points) == (2, 34, 0, 34)
+    assert first.remark == "2 diverged models left out"
+    assert second.remark == ""
+    for finding, whole in zip((first, second), analysis.findings, strict=False):
+        assert finding.kind == "sigmoid"
+        assert whole.interval.low < finding.critical_size < whole.interval.high
+
+
+@pytest.fixture(scope="module")
+def curves():
+    """Six metrics at one data size, as from a CSV."""
+    restless = sigmoid(4.5, 4) + noise(6, 0.002)
+    restless[5:7] += noise(7, 0.1)[5:7]
+    late = sigmoid(5.9, 3) + noise(8, 0.005)
+    jump = np.where(X < 4.4, 0.2, 0.7) + noise(10, 0.005)
+    few = sigmoid(4.5) + noise(11)
+    few[4:] = np.nan
+    table = {"restless": restless, "late": late, "jump": jump, "few": few, "line": 0.1 * X + noise(12, 0.005)}
+    table["constant"] = np.full((12, 3), 2.5)
+    variables = {name: (("size", "seed"), values) for name, values in table.items()}
+    return analyze(xr.Dataset(variables, {"params": ("size", SIZES, {"long_name": "N"})}))
+
+
+def found(analysis, name):
+    return next(finding for finding in analysis.findings if finding.metric == name)
+
+
+def test_the_interval_is_never_narrower_than_that_of_the_seeds(curves):
+    finding = found(curves, "restless")
+    assert finding.kind == "sigmoid"
+    decades = math.log10(finding.interval.high / finding.interval.low)
+    assert decades > 3.4 * finding.bootstrap_se, "noise where the curve is steep is more than its average in the fit"
+
+
+def test_a_jump_between_neighbouring_sizes_is_a_step_between_them(curves):
+    finding = found(curves, "jump")
+    assert finding.kind == "step"
+    assert finding.interval.low < 10**4.4 < finding.interval.high
+    assert finding.interval == pytest.approx((SIZES[4], SIZES[5]), rel=0.02) or finding.interval == pytest.approx(
+        (SIZES[5], SIZES[6]), rel=0.02
+    )
+    assert finding.verdict.startswith("step between ")
+    assert finding.verdict.endswith(" N")
+
+
+def test_a_crossover_that_the_sizes_do_not_span_says_so(curves):
+    assert found(curves, "late").remark == "ends beyond the measured sizes"
+
+
+def test_a_curve_of_too_few_sizes_is_not_judged(curves):
+    finding = found(curves, "few")
+    assert (finding.kind, finding.verdict) == ("too few points", "too few points")
+    assert (finding.points, finding.sizes) == (12, 4)
+    assert math.isnan(finding.delta_bic)
+    assert not finding.has_transition
+
+
+def test_curves_without_data_size_have_one_finding_each(curves):
+    assert [finding.data_size for finding in curves.findings] == [None] * 6
+    assert found(curves, "line").kind == "linear"
+    assert found(curves, "constant").kind == "constant"
+    assert math.isnan(found(curves, "constant").p_value)
+    assert not found(curves, "constant").significant
+    assert "images" not in curves.headline
+
+
+def test_json_holds_every_number_and_no_nan(curves, analysis, tmp_path):
+    for each in (curves, analysis):
+        each.to_json(tmp_path / "analysis.json")
+        text = (tmp_path / "analysis.json").read_text()
+        read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        assert read == each.to_dict()
+        assert read["schema"] == 1
+        assert read["versions"].keys() >= {"jaxphase", "jax"}
+        for finding, written in zip(each.findings, read["findings"], strict=True):
+            assert written["critical_size"] == (finding.critical_size if finding.has_transition else None)
+            assert written.keys() == vars(finding).keys()
+    with pytest.raises(InputError, match="cannot be written"):
+        curves.to_json(tmp_path / "absent" / "analysis.json")
+
+
+def test_the_table_has_a_row_per_curve_and_fits_80_columns(analysis, curves):
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(analysis.table())
+    text = console.export_text()
+    low = f"[{float(f'{analysis.findings[0].interval.low:.3g}'):,.0f}"
+    assert low in text
+    assert text.count("no transition") == 4
+    assert text.count("<0.001*") == sum(finding.p_value < 0.001 for finding in analysis.findings)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "late: ends beyond" in curves.table().caption

@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxphase.curves import at_step, check, metrics_of, read, read_csv
+from jaxphase.errors import InputError
+
+HEADER = "params,seed,tokens,accuracy,loss\n"
+ROWS = [
+    f"{size},{seed},{tokens},0.{seed + 1}5,{1 / size:.9f}"
+    for tokens in (10, 1000)
+    for size in (1e3, 3e3, 1e4, 3e4, 1e5)
+    for seed in (0, 1)
+]
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(*rows, header=HEADER):
+        path = tmp_path / "runs.csv"
+        path.write_text(header + "\n".join(rows) + "\n")
+        return path
+
+    return write
+
+
+def message(function, *arguments, **options):
+    with pytest.raises(InputError) as caught:
+        function(*arguments, **options)
+    text = str(caught.value)
+    assert text.endswith(".")
+    assert ":" in text, "what was given, then the remedy"
+    assert "\n" not in text
+    return text
+
+
+def test_a_table_becomes_curves_over_group_size_and_seed(table):
+    data = read_csv(table(*reversed(ROWS)), x="params", y=("accuracy", "loss"), by="seed", group="tokens")
+    assert data.accuracy.dims == ("data_size", "size", "seed")
+    np.testing.assert_array_equal(data.params, [1e3, 3e3, 1e4, 3e4, 1e5])
+    np.testing.assert_array_equal(data.data_size, [10, 1000])
+    assert data.accuracy.sel(data_size=1000, size=3e4, seed="1").item() == 0.25
+    np.testing.assert_allclose(data.loss.sel(seed="0", data_size=10), 1 / data.params, rtol=1e-4)
+    assert [data[name].attrs["long_name"] for name in ("params", "seed", "data_size", "loss")] == [
+        "params",
+        "seed",
+        "tokens",
+        "loss",
+    ]
+
+
+def test_without_seeds_and_groups_the_rows_of_a_size_are_its_runs(table):
+    data = read_csv(table(*ROWS), x="params", y="accuracy")
+    assert dict(data.sizes) == {"size": 5, "seed": 4}
+    np.testing.assert_array_equal(data.accuracy.sel(size=1e3), [0.15, 0.25, 0.15, 0.25])
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", "inf"])
+def test_an_unknown_value_and_an_absent_run_are_missing_points(table, cell):
+    rows = [f"{size},{seed},10,{0.5},1" for size in (1, 2, 3, 4, 5) for seed in "ab"]
+    rows[3] = f"2,b,10,{cell},1"
+    data = read_csv(table(*rows[:-1]), x="params", y=("accuracy", "loss"), by="seed")
+    assert np.isnan(data.accuracy.sel(size=2, seed="b"))
+    assert np.isnan(data.loss.sel(size=5, seed="b"))
+    assert np.isfinite(data.accuracy).sum() == 8
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("large,0,10,0.5,1", ["params", "'large'", "row 22", "number"]),
+        ("nan,0,10,0.5,1", ["params", "nan", "row 22", "positive"]),
+        ("inf,0,10,0.5,1", ["params", "inf", "row 22"]),
+        ("0,0,10,0.5,1", ["params", "0", "row 22", "positive"]),
+        ("-5,0,10,0.5,1", ["params", "-5", "row 22", "positive"]),
+        (",0,10,0.5,1", ["params", "row 22", "number"]),
+        ("7,0,10,high,1", ["accuracy", "'high'", "row 22"]),
+        ("7,0,many,0.5,1", ["tokens", "'many'", "row 22"]),
+        ("1000,0,10,0.5,1", ["row 22", "repeats", "params 1000", "seed '0'", "tokens 10"]),
+    ],
+)
+def test_a_bad_cell_is_named_with_column_value_and_row(table, row, said):
+    path = table(*ROWS, row)
+    text = message(read, path, x="params", y="accuracy", by="seed", group="tokens")
+    assert all(part in text for part in [*said, str(path)])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [{"x": "size"}, {"y": ("accuracy", "size")}, {"by": "size"}, {"group": "size"}],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_missing_column_is_named_and_the_others_listed(table, column):
+    text = message(read_csv, table(*ROWS), **({"x": "params", "y": "accuracy"} | column))
+    assert text.startswith(f"{next(iter(column))} is 'size'")
+    assert "params, seed, tokens, accuracy, loss" in text
+
+
+def test_a_table_that_cannot_hold_curves_is_refused(table, tmp_path):
+    columns = {"x": "params", "y": "accuracy"}
+    assert "4 different sizes" in message(read_csv, table(*(f"{size},0,1,1,1" for size in range(1, 5))), **columns)
+    assert "every value of accuracy" in message(read_csv, table(*(f"{n},0,1,nan,1" for n in range(1, 9))), **columns)
+    assert "is empty" in message(read_csv, table(), **columns)
+    assert "is empty" in message(read_csv, table(header=""), **columns)
+    assert "y is 'params'" in message(read_csv, table(*ROWS), x="params", y="params")
+    assert "absent.csv" in message(read_csv, tmp_path / "absent.csv", **columns)
+    assert "UTF-8" in message(read_csv, _bytes(tmp_path / "binary.csv"), **columns)
+    assert "cannot be read" in message(read_csv, tmp_path, **columns)
+
+
+def test_a_csv_needs_its_columns_named_and_other_files_are_refused(table, tmp_path):
+    assert "params, seed, tokens" in message(read, table(*ROWS), x="params")
+    assert "params, seed, tokens" in message(read, table(*ROWS), y=("loss",))
+    assert "table.xlsx" in message(read, tmp_path / "table.xlsx", x="params", y="loss")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def write(data):
+        path = tmp_path / "sweep.nc"
+        data.to_netcdf(path, engine="h5netcdf")
+        return path
+
+    return write
+
+
+def swept(sizes=6):
+    values = np.arange(sizes * 2 * 3, dtype=np.float32).reshape(sizes, 2, 3)
+    return xr.Dataset(
+        {
+            "loss": (("size", "seed", "step"), values),
+            "accuracy": (("size", "seed", "step"), values / 100),
+            "diverged_at": (("size", "seed"), np.full((sizes, 2), -1)),
+        },
+        {"params": ("size", 10 ** np.arange(1.0, sizes + 1)), "step": [10, 100, 1000]},
+    )
+
+
+def test_a_result_is_read_whole_or_by_metric_and_its_file_is_closed(saved):
+    path = saved(swept())
+    assert metrics_of(read(path)) == ("loss", "accuracy")
+    assert metrics_of(read(path, y="accuracy")) == ("accuracy",)
+    path.unlink()
+
+
+def test_a_result_that_holds_no_curves_is_refused(saved, tmp_path):
+    assert "'f1'" in message(read, saved(swept()), y=("loss", "f1"))
+    assert "loss, accuracy" in message(read, saved(swept()), y="f1")
+    assert "x is 'params'" in message(read, saved(swept()), x="params")
+    assert "dimension 'size'" in message(read, saved(swept().rename(size="n")))
+    assert "dimension 'seed'" in message(read, saved(swept().isel(seed=0)))
+    assert "'params'" in message(read, saved(swept().drop_vars("params")))
+    assert "no metric" in message(read, saved(swept().drop_vars(["loss", "accuracy"])))
+    assert "4 different sizes" in message(read, saved(swept(4)))
+    assert "of -3" in message(read, saved(swept().assign_coords(params=("size", [-3.0, 2, 3, 4, 5, 6]))))
+    assert "of nan" in message(check, swept().assign_coords(params=("size", [np.nan, 2, 3, 4, 5, 6])))
+    assert "absent.nc" in message(read, tmp_path / "absent.nc")
+    assert "NetCDF" in message(read, _bytes(tmp_path / "broken.nc"))
+
+
+def test_a_step_is_one_of_the_checkpoints_and_the_last_by_default():
+    assert at_step(swept()).step == 1000
+    assert at_step(swept(), 10).loss.sel(size=0, seed=0) == 0
+    assert "10, 100, 1000" in message(at_step, swept(), 11)
+    assert "step is 10" in message(at_step, swept().isel(step=0, drop=True), 10)
+
+
+def test_a_diverged_model_is_missing_from_then_on():
+    data = swept()
+    data["diverged_at"][2, 1] = 50
+    assert not at_step(data, 10).diverged.any()
+    later = at_step(data, 100)
+    assert later.diverged.sum() == 1
+    for name in ("loss", "accuracy"):
+        np.testing.assert_array_equal(np.isnan(later[name]), later.diverged)
+
+
+def _bytes(path):
+    path.write_bytes(b"\xff\xfe\x00 no table")
+    return path
