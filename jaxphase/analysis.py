@@ -54,8 +54,8 @@ def analyze(data: xr.Dataset, *, order_parameter: str | None = None, step: int |
     fits = jax.tree.map(np.asarray, _judge(np.log10(params), params / reference, values))
     significant = np.asarray(detect.benjamini_hochberg(fits.change.p_value))
 
-    groups = data.data_size.values.tolist() if "data_size" in data.coords else [None]
-    diverged = data.diverged.transpose(..., "size", "seed").values.reshape(len(groups), -1).sum(axis=1)
+    groups = np.atleast_1d(data.data_size.values).tolist() if "data_size" in data.coords else [None]
+    diverged = data.diverged.broadcast_like(curves[0]).sum(("size", "seed")).values
     findings = []
     for i, (name, (j, group)) in enumerate(product(names, enumerate(groups))):
         present = np.isfinite(values[i])

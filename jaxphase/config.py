@@ -77,12 +77,12 @@ class PhaseTransitionConfig:
     metric that the phase diagram and the headline verdict are about.
     """
 
-    model_size_range: tuple[int, int] = (700, 100_000)
+    model_size_range: tuple[int, int] = (700, 60_000)
     model_size_samples: int = 12
     data_size_range: tuple[int, int] = (64, 1024)
     data_size_samples: int = 2
-    training_steps_range: tuple[int, int] = (10, 1000)
-    training_steps_samples: int = 7
+    training_steps_range: tuple[int, int] = (10, 600)
+    training_steps_samples: int = 6
     order_parameter: str = "mutual_information"
 
     def __post_init__(self):

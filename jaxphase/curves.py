@@ -89,9 +89,13 @@ def check(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
             raise InputError(f"{source} has no dimension '{dim}' (it has {listed}): give the result of a sweep.")
     if "params" not in data.coords or data.params.dims != ("size",):
         raise InputError(f"{source} has no coordinate 'params' along size: give each size its number of parameters.")
+    if "data_size" in data.dims and "data_size" not in data.coords:
+        raise InputError(f"{source} has no coordinate 'data_size': give each its number.")
     sizes = np.asarray(data.params, float)
-    for size in sizes[~(np.isfinite(sizes) & (sizes > 0))]:
-        raise InputError(f"{source} has a model size (params) of {size:g}: give positive, finite numbers.")
+    for name, what in (("params", "model"), ("data_size", "data")):
+        values = np.atleast_1d(np.asarray(data.coords.get(name, 1), float))
+        for value in values[~(np.isfinite(values) & (values > 0))]:
+            raise InputError(f"{source} has a {what} size ({name}) of {value:g}: give positive, finite numbers.")
     if len(set(sizes)) < LEAST_SIZES:
         label = data.params.attrs.get("long_name", "params")
         raise InputError(

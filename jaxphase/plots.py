@@ -168,7 +168,7 @@ def _legend(figure: "Figure", analysis: Analysis, columns: int) -> None:
     from matplotlib.patches import Patch
 
     data = analysis.dataset
-    groups = data.data_size.values.tolist() if "data_size" in data.coords else []
+    groups = np.atleast_1d(data.data_size.values).tolist() if "data_size" in data.coords else []
     colors = [
         Line2D([], [], color=color, marker="o", ms=4, lw=1.3, label=f"{exactly(size)} {label(data, 'data_size')}")
         for size, color in zip(groups, _colors(len(groups)), strict=True)

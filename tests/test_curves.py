@@ -154,6 +154,9 @@ def test_a_result_that_holds_no_curves_is_refused(saved, tmp_path):
     assert "4 different sizes" in message(read, saved(swept(4)))
     assert "of -3" in message(read, saved(swept().assign_coords(params=("size", [-3.0, 2, 3, 4, 5, 6]))))
     assert "of nan" in message(check, swept().assign_coords(params=("size", [np.nan, 2, 3, 4, 5, 6])))
+    grouped = swept().expand_dims(data_size=2)
+    assert "'data_size'" in message(check, grouped)
+    assert "data size (data_size) of 0" in message(check, grouped.assign_coords(data_size=[0, 5]))
     assert "absent.nc" in message(read, tmp_path / "absent.nc")
     assert "NetCDF" in message(read, _bytes(tmp_path / "broken.nc"))
 

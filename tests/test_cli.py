@@ -1,0 +1,141 @@
+"""The command line as a user meets it: results in a folder, and one sentence with exit code 2 for bad input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+SPEC = """
+[sweep]
+seeds = 2
+batch_size = 16
+[phase_transition]
+model_size_range = [700, 6000]
+model_size_samples = 6
+data_size_range = [40, 400]
+training_steps_range = [5, 40]
+training_steps_samples = 2
+order_parameter = "accuracy"
+"""
+
+
+def jaxphase(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "COLUMNS": "200"}
+    command = [sys.executable, "-c", "from jaxphase.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "small.toml").write_text(SPEC)
+    return folder, jaxphase("sweep", "small.toml", cwd=folder)
+
+
+def test_a_sweep_leaves_everything_in_its_folder(swept):
+    folder, result = swept
+    assert result.returncode == 0, result.stderr
+    names = {path.name for path in (folder / "small").iterdir()}
+    assert {"sweep.nc", "analysis.json", "curves.png", "phase_diagram.png", "spec.toml"} <= names
+    assert "accuracy" in result.stdout and "linear-probe accuracy" in result.stdout
+    report = json.loads((folder / "small" / "analysis.json").read_text())
+    assert report["schema"] == 1 and report["order_parameter"] == "accuracy"
+
+
+def test_resuming_a_finished_sweep_changes_no_number(swept):
+    folder, _ = swept
+    before = (folder / "small" / "analysis.json").read_text()
+    result = jaxphase("sweep", "small.toml", "--resume", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert (folder / "small" / "analysis.json").read_text() == before
+
+
+def test_an_existing_folder_is_left_alone(swept):
+    folder, _ = swept
+    before = {path: path.stat().st_mtime_ns for path in (folder / "small").rglob("*")}
+    result = jaxphase("sweep", "small.toml", cwd=folder)
+    assert result.returncode == 2
+    assert result.stderr.strip().splitlines()[-1] == (
+        "jaxphase: small exists: name another output folder, or resume the sweep in it."
+    )
+    assert {path: path.stat().st_mtime_ns for path in (folder / "small").rglob("*")} == before
+
+
+def test_a_saved_sweep_can_be_looked_at_again(swept):
+    folder, _ = swept
+    result = jaxphase("analyze", "small/sweep.nc", "--order-parameter", "val_loss", "--out", "again", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((folder / "again" / "analysis.json").read_text())["order_parameter"] == "val_loss"
+
+
+def test_a_plan_is_printed_and_nothing_trained(swept):
+    folder, _ = swept
+    before = set(folder.iterdir())
+    result = jaxphase("plan", "small.toml", cwd=folder)
+    assert result.returncode == 0 and "padded to" in result.stdout and "about" in result.stdout
+    assert set(folder.iterdir()) == before
+
+
+def test_a_csv_of_ones_own_is_analysed(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = ["model,params,accuracy,seed"]
+    for seed in range(3):
+        for size in np.geomspace(1e6, 1e9, 12):
+            jump = 1 / (1 + np.exp(-6 * (np.log10(size) - 7.4)))
+            rows.append(f"m,{size:.0f},{0.1 + 0.8 * jump + 0.02 * rng.standard_normal():.4f},{seed}")
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    result = jaxphase("analyze", "mine.csv", "--x", "params", "--y", "accuracy", "--by", "seed", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "mine-analysis" / "analysis.json").read_text())
+    (finding,) = report["findings"]
+    assert finding["kind"] == "sigmoid"
+    assert abs(np.log10(finding["critical_size"]) - 7.4) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("params,loss\n1,2\n", ["--x", "size", "--y", "loss"], "size"),
+        ("params,loss\n10,abc\n", ["--x", "params", "--y", "loss"], "abc"),
+        ("params,loss\n-5,1\n", ["--x", "params", "--y", "loss"], "-5"),
+        ("params,loss\n1,1\n2,1\n3,1\n", ["--x", "params", "--y", "loss"], "sizes"),
+        ("", ["--x", "params", "--y", "loss"], "own.csv"),
+    ],
+)
+def test_bad_csv_is_one_sentence(tmp_path, text, options, message):
+    (tmp_path / "own.csv").write_text(text)
+    result = jaxphase("analyze", "own.csv", *options, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr and "Traceback" not in result.stderr
+    assert result.stderr.startswith("jaxphase: ") and result.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["own.csv"]
+
+
+def test_bad_specs_are_one_sentence(tmp_path):
+    (tmp_path / "bad.toml").write_text("[sweep]\nfamily = 'lstm'\n")
+    for arguments in (
+        ["sweep", "bad.toml"],
+        ["plan", "bad.toml"],
+        ["sweep", "none.toml"],
+        ["quickstart", "--out", "bad.toml"],
+    ):
+        result = jaxphase(*arguments, cwd=tmp_path)
+        assert result.returncode == 2
+        assert result.stderr.startswith("jaxphase: ") and result.stderr.count("\n") == 1, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
+
+
+def test_importing_jaxphase_loads_no_more_than_jax():
+    script = (
+        "import jax, sys; before = set(sys.modules); import jaxphase; "
+        "heavy = {'flax', 'optax', 'orbax', 'xarray', 'matplotlib', 'sklearn', 'pandas', 'tyro', 'rich'}; "
+        "print(heavy & {name.split('.')[0] for name in set(sys.modules) - before})"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
