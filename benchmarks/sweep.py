@@ -1,8 +1,8 @@
 """Whole wall time, compilation included, of a family of autoencoders: jaxphase, one JAX program a size, PyTorch.
 
 All three train the same architecture (64-w-w-8-w-w-64, RMSNorm, GELU) on the same digits, batch 128, 500 steps, with
-AdamW and clipping by the norm. The loops train one model of every width and seed; with --sample they time every width
-once and multiply by the seeds, which is exact to the noise of the clock since seeds of one width cost the same.
+AdamW and clipping by the norm; imports and loading the data are not counted. The loops train one model of every width
+and seed; with --sample they time every width once and multiply by the seeds, which cost the same.
 
     python benchmarks/sweep.py [--workload wide|narrow|all] [--sample]
 """
@@ -41,26 +41,33 @@ def family(workload: str) -> Family:
 
 
 def jaxphase_sweep(models: Family) -> dict:
+    import jax
+
     from jaxphase import sweep
     from jaxphase.config import SweepSpec
-
-    sweep.use_all_cores()
-    begin = time.perf_counter()
-    options = {"depth": 2, "bottleneck": 8}
-    spec = SweepSpec((1,), (1024,), (STEPS,), objective="autoencoding", family_options=options)
-    parts = sweep.recipe(spec)
     from jaxphase.models import count_parameters
 
-    sizes = tuple(count_parameters(parts.build(width, None)) for width in models.widths)
-    spec = dataclasses.replace(
-        spec, sizes=sizes, seeds=models.seeds, batch_size=BATCH, learning_rate=1e-3, weight_decay=1e-4
+    sweep.use_all_cores()
+    spec = SweepSpec(
+        sizes=(1,),
+        data_sizes=(1024,),
+        checkpoints=(STEPS,),
+        seeds=models.seeds,
+        objective="autoencoding",
+        family_options={"depth": 2, "bottleneck": 8},
+        parametrization="standard",
+        batch_size=BATCH,
+        learning_rate=1e-3,
+        weight_decay=1e-4,
     )
+    parts = sweep.recipe(spec)
+    sizes = tuple(count_parameters(parts.build(width, None)) for width in models.widths)
+    spec = dataclasses.replace(spec, sizes=sizes)
+    begin = time.perf_counter()
     plan = sweep.make_plan(spec, parts)
     dataset = sweep.run(spec, progress=False)
     seconds = time.perf_counter() - begin
     assert dataset["width"].values.tolist() == models.widths
-    import jax
-
     flops = 6 * BATCH * STEPS * models.seeds * float(dataset["params"].sum())
     return {
         "seconds": seconds,

@@ -22,7 +22,8 @@ WIDTH_MULTIPLE = 8  # bucket widths are rounded up to whole vector registers
 class Costs(NamedTuple):
     """Seconds on one device: to compile a bucket; per step, sample and weight; per step, sample and sqrt(weights).
 
-    The second is matrix products and the optimizer, the third the elementwise work, which grows with the width.
+    The first is what a bucket adds to the whole, since it compiles while others run. The second is matrix products and
+    the optimizer, the third the elementwise work, which grows with the width.
     """
 
     compile: float
@@ -31,7 +32,7 @@ class Costs(NamedTuple):
 
 
 # CPU: fitted to MLPs of width 8 to 256, batch 128, one core (AMD EPYC). Accelerators: orders of magnitude only.
-COSTS = {"cpu": Costs(4.0, 8e-11, 2.7e-8), "gpu": Costs(12.0, 3e-13, 5e-11), "tpu": Costs(12.0, 3e-13, 5e-11)}
+COSTS = {"cpu": Costs(2.5, 8.5e-11, 1.5e-8), "gpu": Costs(12.0, 3e-13, 5e-11), "tpu": Costs(12.0, 3e-13, 5e-11)}
 
 
 class Lane(NamedTuple):

@@ -22,7 +22,7 @@ from jaxphase.sweep.mesh import abstract_rows, copy_everywhere, device_memory, l
 from jaxphase.sweep.plan import Bucket, Plan, plan
 from jaxphase.sweep.progress import Meter, meter
 from jaxphase.sweep.recipe import Recipe, recipe
-from jaxphase.sweep.train import Numbers, Programs, State, initialise, programs
+from jaxphase.sweep.train import Numbers, State, initialise, programs
 
 SAVE_SECONDS = 10.0  # a killed run loses at most this much training
 CALL_SECONDS = 0.5  # steps are handed to the device in calls of about this length, which is how often the bar moves
@@ -83,7 +83,7 @@ def run(
     with meter(the_plan, progress) as bar:
         work = Work(spec, parts, the_plan, mesh, images, folder, bar)
         with compiled_ahead(work) as compiled:
-            results = [train_bucket(work, number, compiled[number]) for number in range(len(the_plan.buckets))]
+            results = [train_bucket(work, number, one) for number, one in enumerate(compiled)]
     dataset = label(spec, config, the_plan, results)
     if folder:
         partial = folder.result.with_suffix(".part")
@@ -135,37 +135,59 @@ def open_folder(
     return folder, the_plan
 
 
+class Compiling(NamedTuple):
+    """Executables of a bucket that background threads are making, in the order in which they are needed."""
+
+    advance: Future
+    measure: Future  # of (look, read)
+
+
 @contextmanager
-def compiled_ahead(work: Work) -> Iterator[list[Future]]:
-    """One Future of compiled Programs per bucket, made in order by background threads while earlier buckets run."""
+def compiled_ahead(work: Work) -> Iterator[list[Compiling]]:
+    """The executables of every bucket, made while earlier buckets run; buckets of one shape share them."""
     pool = ThreadPoolExecutor(max_workers=2)
-    made: dict[tuple, Future] = {}
-
-    def submit(number: int) -> Future:
-        bucket = work.plan.buckets[number]
-        key = bucket.width, len(bucket.lanes)
-        if key not in made:
-            made[key] = pool.submit(compile_bucket, work, bucket)
-        return made[key]
-
+    made: dict[tuple, Compiling] = {}
+    for bucket in work.plan.buckets:
+        if (key := _shape(bucket)) not in made:
+            made[key] = Compiling(*(pool.submit(task, work, bucket) for task in (compile_advance, compile_measure)))
     try:
-        yield [submit(number) for number in range(len(work.plan.buckets))]
+        yield [made[_shape(bucket)] for bucket in work.plan.buckets]
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def compile_bucket(work: Work, bucket: Bucket) -> Programs:
-    """Executables of a bucket, from the shapes of one of its lanes."""
-    advance, look, read = programs(bucket, work.spec, work.parts, work.mesh)
+def _shape(bucket: Bucket) -> tuple[int, int]:
+    return bucket.width, len(bucket.lanes)
+
+
+def compile_advance(work: Work, bucket: Bucket) -> jax.stages.Compiled:
+    """The training program of a bucket, from the shapes of one of its lanes."""
+    advance = programs(bucket, work.spec, work.parts, work.mesh).advance
+    return advance.lower(*_shapes(work, bucket), 0, 1).compile(compiler_options(work.plan))
+
+
+def compile_measure(work: Work, bucket: Bucket) -> tuple[jax.stages.Compiled, jax.stages.Compiled]:
+    """The two measuring programs of a bucket."""
+    _, look, read = programs(bucket, work.spec, work.parts, work.mesh)
+    lowered, options = look.lower(*_shapes(work, bucket)), compiler_options(work.plan)
+    prepared = abstract_rows(lowered.out_info[1], rows_of(work.plan, bucket), work.mesh)
+    return lowered.compile(options), read.lower(prepared, work.images).compile(options)
+
+
+def compiler_options(the_plan: Plan) -> dict[str, int | bool]:
+    """On a CPU the first level of optimisation runs as fast as the third and compiles in half the time.
+
+    With a device per core, threads within a matrix product would only be in each other's way.
+    """
+    if the_plan.platform != "cpu":
+        return {}
+    return {"xla_backend_optimization_level": 1, "xla_cpu_multi_thread_eigen": the_plan.devices == 1}
+
+
+def _shapes(work: Work, bucket: Bucket) -> tuple:
+    """(state, numbers, images) of a bucket without their values."""
     one = initialise(bucket._replace(lanes=bucket.lanes[:1]), work.spec, work.parts, rows=1)
-    state, numbers = abstract_rows(one, rows_of(work.plan, bucket), work.mesh)
-    _, prepared = jax.eval_shape(look, state, numbers, work.images)
-    prepared = abstract_rows(prepared, rows_of(work.plan, bucket), work.mesh)
-    return Programs(
-        advance.lower(state, numbers, work.images, 0, 1).compile(),
-        look.lower(state, numbers, work.images).compile(),
-        read.lower(prepared, work.images).compile(),
-    )
+    return *abstract_rows(one, rows_of(work.plan, bucket), work.mesh), work.images
 
 
 def rows_of(the_plan: Plan, bucket: Bucket) -> int:
@@ -178,7 +200,7 @@ def empty_table(spec: SweepSpec, state: State) -> dict[str, np.ndarray]:
     return {name: np.full((len(spec.checkpoints), len(state.diverged_at)), np.nan, np.float32) for name in METRICS}
 
 
-def train_bucket(work: Work, number: int, compiled: Future) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def train_bucket(work: Work, number: int, compiling: Compiling) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Metrics {name: [checkpoints, lanes]} and diverged_at [lanes] of one bucket, trained or resumed."""
     work.meter.start(number)
     bucket = work.plan.buckets[number]
@@ -195,13 +217,13 @@ def train_bucket(work: Work, number: int, compiled: Future) -> tuple[dict[str, n
     for row, checkpoint in enumerate(work.spec.checkpoints):
         while step < checkpoint:
             stop, begin = min(step + length, checkpoint), time.monotonic()
-            state = jax.block_until_ready(compiled.result().advance(state, numbers, work.images, step, stop))
+            state = jax.block_until_ready(compiling.advance.result()(state, numbers, work.images, step, stop))
             seconds = max(time.monotonic() - begin, 1e-6)
             work.meter.advance(number, stop - step, seconds)
             length = max(1, min(8 * length, int((stop - step) * CALL_SECONDS / seconds)))
             step = stop
             if step == checkpoint:
-                for name, values in measure(work, bucket, compiled.result(), state, numbers).items():
+                for name, values in measure(work, bucket, *compiling.measure.result(), state, numbers).items():
                     table[name][row] = values
             if saver and (step == work.spec.steps or time.monotonic() - last_save > SAVE_SECONDS):
                 saver.save(step, (state, table))
@@ -212,10 +234,10 @@ def train_bucket(work: Work, number: int, compiled: Future) -> tuple[dict[str, n
     return {name: values[:, :lanes] for name, values in table.items()}, np.asarray(state.diverged_at)[:lanes]
 
 
-def measure(work: Work, bucket: Bucket, compiled: Programs, state: State, numbers: Numbers) -> dict[str, np.ndarray]:
+def measure(work: Work, bucket: Bucket, look, read, state: State, numbers: Numbers) -> dict[str, np.ndarray]:
     """Every metric [lanes]; makes sure that training has left the padding at zero, to the bit."""
-    seen, prepared = compiled.look(state, numbers, work.images)
-    values = jax.tree.map(np.asarray, seen | compiled.read(prepared, work.images))
+    seen, prepared = look(state, numbers, work.images)
+    values = jax.tree.map(np.asarray, seen | read(prepared, work.images))
     if leaked := [lane.width for lane, padding in zip(bucket.lanes, values.pop("padding"), strict=False) if padding]:
         raise RuntimeError(f"a layer is not exact under padding: models of width {set(leaked)} have moved their zeros")
     return values
