@@ -146,5 +146,6 @@ def _remark(kind: str, fit: _Fits, params: np.ndarray, diverged: int) -> str:
 def _order_parameter(chosen: str | None, names: tuple[str, ...], data: xr.Dataset) -> str:
     if chosen is not None and chosen not in names:
         raise InputError(f"order_parameter is {chosen!r}: choose one of {', '.join(names)}.")
-    stored = tomllib.loads(data.attrs.get("spec", "")).get("phase_transition", {}).get("order_parameter")
+    spec = data.attrs["spec"] if "jaxphase_version" in data.attrs else ""
+    stored = tomllib.loads(spec).get("phase_transition", {}).get("order_parameter")
     return next(name for name in (chosen, stored, "mutual_information", names[0]) if name in names)

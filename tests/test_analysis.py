@@ -42,7 +42,7 @@ def swept():
         "params": ("size", SIZES, {"long_name": "parameters"}),
         "step": [10, 100],
     }
-    return xr.Dataset(variables, coordinates, {"spec": SPEC})
+    return xr.Dataset(variables, coordinates, {"spec": SPEC, "jaxphase_version": "0.1.0"})
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +231,9 @@ def test_the_table_has_a_row_per_curve_and_fits_80_columns(analysis, curves):
     assert text.count("<0.001*") == sum(finding.p_value < 0.001 for finding in analysis.findings)
     assert max(map(len, text.splitlines())) <= 80
     assert "late: ends beyond" in curves.table().caption
+
+
+def test_a_spec_of_another_program_is_not_read(swept):
+    foreign = swept.copy()
+    foreign.attrs = {"spec": "not [ TOML"}
+    assert analyze(foreign).order_parameter == "mutual_information"

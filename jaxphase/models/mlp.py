@@ -5,6 +5,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from jaxphase.errors import InputError
 from jaxphase.models.layers import Dense, RMSNorm
 from jaxphase.models.parametrization import Parametrization
 
@@ -38,6 +39,9 @@ class MLP(nnx.Module):
         depth: int = 2,
         bottleneck: int = 0,
     ):
+        if depth < 1:
+            raise InputError(f"depth is {depth}: an mlp needs at least one block.")
+
         def stack(features: int) -> list[Block]:
             return [
                 Block(width if i else features, width, "hidden" if i else "input", scheme, rng) for i in range(depth)

@@ -33,7 +33,7 @@ def recipe(spec: SweepSpec) -> Recipe:
         )
     kind = OBJECTIVES[spec.objective]
     known = [entry.name for entry in dataclasses.fields(kind) if entry.name != "shape"]
-    _check_options("objective_options", spec.objective, spec.objective_options, known)
+    _check_options("objective_options", spec.objective, spec.objective_options, known, numbers=int | float)
     objective = kind(source.shape, **spec.objective_options)
 
     family = FAMILIES[spec.family]
@@ -41,7 +41,7 @@ def recipe(spec: SweepSpec) -> Recipe:
     known = [
         name for name, entry in inspect.signature(family.__init__).parameters.items() if entry.kind == keyword_only
     ]
-    _check_options("family_options", spec.family, spec.family_options, known)
+    _check_options("family_options", spec.family, spec.family_options, known, numbers=int)
     scheme = Parametrization(spec.parametrization, spec.base_width)
 
     def build(width: int, rng: np.random.Generator | None) -> nnx.Module:
@@ -50,10 +50,11 @@ def recipe(spec: SweepSpec) -> Recipe:
     return Recipe(source, objective, scheme, build)
 
 
-def _check_options(name: str, owner: str, options: Mapping, known: list[str]) -> None:
+def _check_options(name: str, owner: str, options: Mapping, known: list[str], numbers) -> None:
     for key, value in options.items():
         if key not in known:
             choices = ", ".join(known) if known else "nothing"
             raise InputError(f"{name} has {key!r}: {owner} knows {choices}.")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise InputError(f"{name}.{key} is {value!r}: give a non-negative number.")
+        if isinstance(value, bool) or not isinstance(value, numbers) or value < 0:
+            kind = "whole" if numbers is int else "non-negative"
+            raise InputError(f"{name}.{key} is {value!r}: give a {kind} number.")

@@ -122,14 +122,17 @@ def open_folder(
                 f"{here['platform']}: resume it there, or start anew in another folder."
             )
         return folder, plan(spec, parts, **saved)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    # A sweep killed before its plan was written leaves nothing but a spec.
+    begun = {folder.spec.name, folder.plan.with_suffix(".part").name} if resume else set()
+    if root.exists() and (not root.is_dir() or {path.name for path in root.iterdir()} - begun):
         raise InputError(f"{root} exists: name another output folder, or resume the sweep in it.")
     arguments = _surroundings() | {"buckets": buckets}
     the_plan = plan(spec, parts, **arguments)
     try:
         root.mkdir(parents=True, exist_ok=True)
         folder.spec.write_text(to_toml(spec, config), encoding="utf-8")
-        folder.plan.write_text(json.dumps(arguments))
+        folder.plan.with_suffix(".part").write_text(json.dumps(arguments))
+        folder.plan.with_suffix(".part").replace(folder.plan)
     except OSError as error:
         raise InputError(f"{root} cannot be written ({error.strerror}): name another output folder.") from error
     return folder, the_plan

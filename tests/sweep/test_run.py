@@ -146,6 +146,13 @@ def test_an_extracted_model_is_the_lane_without_its_padding(whole):
     np.testing.assert_allclose(probe.cross_entropy, cell["probe_cross_entropy"], rtol=1e-2)
 
 
+def test_a_sweep_killed_before_its_first_step_resumes(tmp_path):
+    (tmp_path / "spec.toml").write_text("[sweep]\n")
+    with pytest.raises(InputError, match="exists: name another output folder"):
+        sweep.run(SPEC, tmp_path, progress=False)
+    assert sweep.run(SPEC, tmp_path, resume=True, progress=False, buckets=1).attrs["spec"] != "[sweep]\n"
+
+
 def test_what_cannot_be_run_is_said_in_one_sentence(tmp_path, whole):
     _, folder = whole
     with pytest.raises(InputError, match="exists: name another output folder"):
@@ -158,6 +165,12 @@ def test_what_cannot_be_run_is_said_in_one_sentence(tmp_path, whole):
         sweep.run(dataclasses.replace(SPEC, sizes=(700, 720)), progress=False)
     with pytest.raises(InputError, match="'dept': mlp knows depth, bottleneck"):
         sweep.run(dataclasses.replace(SPEC, family_options={"dept": 2}), progress=False)
+    with pytest.raises(InputError, match=r"depth is 2\.5: give a whole number"):
+        sweep.run(dataclasses.replace(SPEC, family_options={"depth": 2.5}), progress=False)
+    with pytest.raises(InputError, match="at least one block"):
+        sweep.run(dataclasses.replace(SPEC, family_options={"depth": 0}), progress=False)
+    with pytest.raises(InputError, match="mask_fraction is 2: give a fraction"):
+        sweep.run(dataclasses.replace(SPEC, objective_options={"mask_fraction": 2}), progress=False)
     with pytest.raises(InputError, match="no model of size 1"):
         sweep.extract(folder, size=1, data_size=300, seed=1)
     (tmp_path / "file").write_text("")
