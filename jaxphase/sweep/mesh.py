@@ -20,7 +20,8 @@ def use_all_cores() -> None:
     is one thread larger than the number of devices; every thread more costs speed.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    os.environ.setdefault("NPROC", str(cores + 1))
+    wanted = os.environ.get("NPROC", "")
+    os.environ["NPROC"] = str(max(cores + 1, int(wanted) if wanted.isdigit() else 0))
     try:
         jax.config.update("jax_num_cpu_devices", cores)
     except RuntimeError:  # the backend is up, its devices are what they are

@@ -212,7 +212,7 @@ def look_at_lane(
         "generalization_gap": val_loss - train_loss,
         "effective_rank": effective_rank(features),
         "effective_capacity": prepared.degrees_of_freedom,
-        "padding": sum(jnp.sum(jnp.abs(leaf) * ~live_mask(leaf.shape, live)) for leaf, live in leaves),
+        "padding": sum(jnp.sum(jnp.where(live_mask(leaf.shape, live), 0, jnp.abs(leaf))) for leaf, live in leaves),
     }
     return metrics, prepared
 
