@@ -22,7 +22,8 @@ _CONSTANT, _LINEAR, _POWER_LAW, _BROKEN, _SIGMOID, _STEP = range(6)
 _PARAMETERS = (1, 2, 3, 6, 4, 3)
 # Least advantage in BIC of a transition over each smooth kind, and of a smooth kind over a simpler one: "strong" (6)
 # and weak to "positive" evidence of Kass & Raftery (1995, J. Am. Stat. Assoc. 90, 773). A gentle sigmoid and a broken
-# law differ by less than the noise of twenty points; 6 against that too would lose one gentle sigmoid in four.
+# law differ by less than the noise of twenty points: 6 against that too finds 97.6 instead of 99.1 % of the sigmoids of
+# three decades, 20 points and noise 0.02, and takes 6 instead of 21 % of sharply steepening laws for one.
 _OVER_SMOOTH = (6.0, 6.0, 6.0, 1.5)
 _OVER_SIMPLER = 4.0
 # Broken laws: largest change of log y, and the width of the break, both for half the range of x. Steeper ones run into
@@ -63,7 +64,7 @@ def classify(x, y, weight) -> Verdict:
 
     A gentle sigmoid (10-90 % over half the data or more) and a law with a sharp break can hardly be told apart by
     twenty points with noise of a fortieth of the range: one in five such laws is called a sigmoid, and one sigmoid in a
-    hundred a law. Noise ten times smaller tells them apart.
+    hundred a law. With noise ten times smaller one in sixteen is.
     """
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u = (x - axis.center) / axis.scale

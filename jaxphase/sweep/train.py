@@ -158,7 +158,7 @@ def train_step(
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(numbers.key), step)
     for_batch, for_objective = jax.random.split(key)
-    # Bits modulo the size are biased by size / 2**32 at most, and cost a third of `randint`.
+    # Bits modulo the size are biased by size / 2**32 at most; `randint` splits the key and draws twice.
     draws = jax.random.bits(for_batch, (spec.batch_size,)) % numbers.data_size.astype(jnp.uint32)
     rows = numbers.data_offset + draws.astype(jnp.int32)
     batch = pool[rows % len(pool)]
