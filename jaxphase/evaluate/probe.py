@@ -50,7 +50,8 @@ def prepare(features: Array, test_features: Array) -> Prepared:
     x, x_test = (features - mean) * scale, (test_features - mean) * scale
     correlation = x.T @ x / n
     # Boehning's (1992) bound on the Hessian of the mean cross-entropy, and the penalty.
-    preconditioner = jnp.linalg.inv(correlation / 2 + jnp.eye(d, dtype=x.dtype) / n)
+    root = jnp.linalg.cholesky(correlation / 2 + jnp.eye(d, dtype=x.dtype) / n)
+    preconditioner = jax.scipy.linalg.cho_solve((root, True), jnp.eye(d, dtype=x.dtype))
     return Prepared(x, x_test, preconditioner, jnp.sum(preconditioner * correlation) / 2)
 
 

@@ -28,11 +28,13 @@ class Dense(nnx.Module):
     def __init__(self, inputs: int, outputs: int, role: str, scheme: Parametrization, rng: np.random.Generator | None):
         self.kernel = nnx.Param(normal(rng, (inputs, outputs), scheme.init_std(role, inputs)), role=role)
         self.bias = nnx.Param(np.zeros(outputs, np.float32), role="vector")
-        self.scale = PerModel(np.float32(scheme.forward(role, inputs)))
+        # Only a readout's scale depends on the width; a product with one would be a pass over the activations.
+        self.scale = PerModel(np.float32(scheme.forward(role, inputs))) if role == "readout" else None
 
     def __call__(self, x: Array) -> Array:
         """[..., inputs] -> [..., outputs]."""
-        return (x @ self.kernel[...]) * self.scale[...] + self.bias[...]
+        product = x @ self.kernel[...]
+        return (product if self.scale is None else product * self.scale[...]) + self.bias[...]
 
 
 class RMSNorm(nnx.Module):
