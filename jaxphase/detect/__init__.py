@@ -5,6 +5,7 @@ from .correlation import IntegratedTime, autocorrelation, correlation_length, in
 from .cusum import Cusum, cusum
 from .derivatives import Gradients, gradients
 from .power_law import PowerLaw, fit_power_law
+from .segment import Segmentation, segment
 from .sigmoid import Sigmoid, fit_sigmoid
 from .significance import Bootstrap, ChangeTest, benjamini_hochberg, bootstrap, change_test
 from .verdict import KINDS, Verdict, classify
@@ -17,6 +18,7 @@ __all__ = [
     "Gradients",
     "IntegratedTime",
     "PowerLaw",
+    "Segmentation",
     "Sigmoid",
     "Verdict",
     "autocorrelation",
@@ -31,4 +33,5 @@ __all__ = [
     "fit_sigmoid",
     "gradients",
     "integrated_time",
+    "segment",
 ]

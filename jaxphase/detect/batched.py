@@ -34,9 +34,7 @@ def curve_detector(*, static=(), choices=None, per_point=(), positions=()):
                 with jax.default_matmul_precision("highest"):
                     return in_callers_order(one_curve(*curve, **options), order, present)
 
-            lead, n = y.shape[:-1], y.shape[-1]
-            result = jax.vmap(judge)(*(a.reshape(-1, n) for a in (x, y, weight)))
-            return jax.tree.map(lambda field: field.reshape(lead + field.shape[1:]), result)
+            return jax.vmap(judge)(x, y, weight)
 
         def in_callers_order(result, order, present):
             back = jnp.argsort(order)
@@ -48,7 +46,10 @@ def curve_detector(*, static=(), choices=None, per_point=(), positions=()):
         def detector(x, y, *, weight=None, **options):
             for name, legal in (choices or {}).items():
                 check_choice(name, options.get(name, signature.parameters[name].default), legal)
-            return all_curves(*as_curves(x, y, weight), **options)
+            curves = as_curves(x, y, weight)
+            lead, n = curves[0].shape[:-1], curves[0].shape[-1]
+            result = all_curves(*(a.reshape(-1, n) for a in curves), **options)
+            return jax.tree.map(lambda field: field.reshape(lead + field.shape[1:]), result)
 
         signature = inspect.signature(one_curve)
         detector.__signature__ = _public_signature(signature)
@@ -94,9 +95,10 @@ def in_order(x, y, weight):
 def once_per_grid(build, apply):
     """`f(grid, *curve) = apply(build(grid), *curve)` where `build` is dear and many curves share their grid.
 
-    Lifted over curves, `build` runs once if all of them have the same grid (the usual case: many metrics on one set of
-    sizes) and curve by curve if they do not. Which of the two is known only when the numbers are: a NaN in one `y`
-    takes a point off the grid of that curve. `build` and `apply` must not close over traced values.
+    grid is `(u, weight, ...)`. Lifted over curves, `build` runs once if all curves with the most points have the same
+    grid (the usual case: many metrics on one set of sizes), and once more for each of the others, which miss a point
+    that the rest have. What a curve gets thus does not depend on another one that fails, not even by rounding. `build`
+    and `apply` must not close over traced values.
     """
 
     @custom_vmap
@@ -106,32 +108,31 @@ def once_per_grid(build, apply):
     @one.def_vmap
     def many(axis_size, in_batched, grid, *curve):
         grid_batched, *curve_batched = in_batched
-        first = jax.tree.map(lambda leaf, batched: leaf[0] if batched else leaf, grid, grid_batched)
+        leaves, tree = jax.tree.flatten((grid, curve))
+        along = jax.tree.leaves((grid_batched, tuple(curve_batched)))
 
-        def together(grid, curve):
-            del grid
-            return jax.vmap(apply, (None, *(0 if batched else None for batched in curve_batched)))(build(first), *curve)
+        def single(i):
+            return jax.tree.unflatten(tree, [leaf[i] if b else leaf for leaf, b in zip(leaves, along, strict=True)])
 
-        def apart(grid, curve):
-            leaves, tree = jax.tree.flatten((grid, tuple(curve)))
-            along = jax.tree.leaves((grid_batched, tuple(curve_batched)))
+        def alone(i):
+            grid, curve = single(i)
+            return apply(build(grid), *curve)
 
-            def single(i):
-                grid, curve = jax.tree.unflatten(
-                    tree, [leaf[i] if batched else leaf for leaf, batched in zip(leaves, along, strict=True)]
-                )
-                return apply(build(grid), *curve)
+        points = jnp.broadcast_to(jnp.sum(grid[1] > 0, axis=-1), axis_size)
+        reference, _ = single(jnp.argmax(points))
+        same = jnp.ones(axis_size, bool)
+        for leaf, shared, batched in zip(*map(jax.tree.leaves, (grid, reference, grid_batched)), strict=True):
+            if batched:
+                same &= jnp.all((leaf == shared).reshape(axis_size, -1), axis=1)
+        same &= jnp.all(same | (points < jnp.max(points)))
+        axes = (None, *(0 if batched else None for batched in curve_batched))
+        together = jax.vmap(apply, axes, axis_size=axis_size)(build(reference), *curve)
 
-            return jax.lax.map(single, jnp.arange(axis_size))
+        def mend(i):
+            return jax.lax.cond(same[i], lambda: jax.tree.map(lambda leaf: leaf[i], together), lambda: alone(i))
 
-        equal = [
-            jnp.all(leaf == leaf[:1])
-            for leaf, batched in zip(jax.tree.leaves(grid), jax.tree.leaves(grid_batched), strict=True)
-            if batched
-        ]
-        same = functools.reduce(jnp.logical_and, equal, jnp.bool_(True))
-        out = jax.lax.cond(same, together, apart, grid, tuple(curve))
-        return out, jax.tree.map(lambda _: True, out)
+        mended = jax.lax.cond(jnp.all(same), lambda: together, lambda: jax.lax.map(mend, jnp.arange(axis_size)))
+        return mended, jax.tree.map(lambda _: True, mended)
 
     return one
 

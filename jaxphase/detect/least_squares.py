@@ -51,21 +51,22 @@ def axis_unit(x, weight):
     return Unit((low + high) / 2, jnp.where(high > low, (high - low) / 2, 1))
 
 
-def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24):
+def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24, floor=True):
     """Best `theta` in the box `[low, high]`, with the floor, the amplitude and the weighted sum of squared errors.
 
     shape(theta, u) -> [n] for theta [p]; u [n] of order one; grid [m, p] candidate starts, the same for every curve on
-    the same u. The result can be differentiated with respect to u, y and weight: the implicit function theorem gives
-    the derivative of a theta inside the box, one on the edge does not move.
+    the same u; floor=False holds the floor at zero. The result can be differentiated with respect to u, y and weight:
+    the implicit function theorem gives the derivative of a theta inside the box, one on the edge does not move.
     """
 
     def objective(theta, u, y, weight):
-        return jnp.sum(weight * jnp.square(project(shape(theta, u), y, weight)[2]))
+        return jnp.sum(weight * jnp.square(project(shape(theta, u), y, weight, floor=floor)[2]))
 
     @jax.custom_jvp
     def minimum(u, y, weight, low, high):
-        start = best_of_grid(shape, u, y, weight, grid=grid, low=low, high=high)
-        model = functools.partial(_normal_equations, shape, u, y - weighted_mean(y, weight), weight)
+        start = best_of_grid(shape, u, y, weight, grid=grid, low=low, high=high, floor=floor)
+        centred = y - _center(y, weight, floor)
+        model = functools.partial(_normal_equations, shape, u, centred, weight, floor)
         return levenberg_marquardt(model, start, low, high, steps=steps)
 
     @minimum.defjvp
@@ -80,13 +81,13 @@ def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24):
         return theta, -inverse @ jnp.where(inside, drift, 0)
 
     theta = minimum(u, y, weight, low, high)
-    floor, amplitude, error = project(shape(theta, u), y, weight)
-    return Shape(theta, floor, amplitude, jnp.sum(weight * jnp.square(error)))
+    level, amplitude, error = project(shape(theta, u), y, weight, floor=floor)
+    return Shape(theta, level, amplitude, jnp.sum(weight * jnp.square(error)))
 
 
-def project(column, y, weight):
-    """Least squares on `[1, column]`: floor, amplitude and the residuals."""
-    centre_c, centre_y = weighted_mean(column, weight), weighted_mean(y, weight)
+def project(column, y, weight, *, floor=True):
+    """Least squares on `[1, column]`, or on `[column]` if floor is False: floor, amplitude and the residuals."""
+    centre_c, centre_y = _center(column, weight, floor), _center(y, weight, floor)
     c, v = column - centre_c, y - centre_y
     norm = jnp.sum(weight * jnp.square(c))
     # A column that is constant up to rounding explains nothing; dividing by its norm would explain the noise.
@@ -96,14 +97,14 @@ def project(column, y, weight):
     return centre_y - amplitude * centre_c, amplitude, v - amplitude * c
 
 
-def best_of_grid(shape, u, y, weight, *, grid, low, high):
+def best_of_grid(shape, u, y, weight, *, grid, low, high, floor):
     """The candidate that explains most of y, from one matrix product for all curves on one grid of u."""
 
     def directions(axis):
         u, weight, low, high = axis
         theta = jnp.clip(jnp.asarray(grid, u.dtype), low, high)
         column = jax.vmap(shape, (0, None))(theta, u)
-        column = jnp.sqrt(weight) * (column - (column @ weight / jnp.maximum(jnp.sum(weight), 1))[:, None])
+        column = jnp.sqrt(weight) * (column - _center(column, weight, floor)[..., None])
         norm = jnp.linalg.norm(column, axis=-1, keepdims=True)
         return theta, column / jnp.where(norm > 0, norm, 1)
 
@@ -111,21 +112,26 @@ def best_of_grid(shape, u, y, weight, *, grid, low, high):
         theta, direction = built
         return theta[jnp.argmax(jnp.square(direction @ y))]
 
-    centred = jnp.sqrt(weight) * (y - weighted_mean(y, weight))
+    centred = jnp.sqrt(weight) * (y - _center(y, weight, floor))
     return once_per_grid(directions, best)((u, weight, low, high), centred)
 
 
-def _normal_equations(shape, u, centred_y, weight, theta):
+def _center(values, weight, floor):
+    """What the best floor takes off each row."""
+    return floor * jnp.sum(weight * values, axis=-1) / jnp.maximum(jnp.sum(weight), 1)
+
+
+def _normal_equations(shape, u, centred_y, weight, floor, theta):
     """Sum of squares, half its gradient and its Gauss-Newton curvature, with floor and amplitude projected out.
 
     Kaufman's (1975, BIT 15, 49) form of the Jacobian: the derivative of the shape, less its part along the shape.
     """
     tangent, column = jax.jacfwd(lambda t: (shape(t, u),) * 2, has_aux=True)(theta)
     rows = jnp.concatenate([column[None], tangent.T])
-    mean = jnp.sum(weight * rows, axis=1) / jnp.maximum(jnp.sum(weight), 1)
-    rows = jnp.concatenate([rows - mean[:, None], centred_y[None]])
+    level = jnp.square(8 * jnp.finfo(u.dtype).eps) * jnp.sum(weight * jnp.square(column))
+    rows = jnp.concatenate([rows - _center(rows, weight, floor)[:, None], centred_y[None]])
     along = jnp.sum(weight * rows[0] * rows, axis=1)
-    bent = along[0] > jnp.square(8 * jnp.finfo(u.dtype).eps * mean[0]) * jnp.sum(weight)
+    bent = along[0] > level
     along = jnp.where(bent, along / jnp.where(bent, along[0], 1), 0)
     rows = jnp.sqrt(weight) * (rows[1:] - along[1:, None] * rows[0])
     scale = jnp.append(jnp.full(len(theta), -along[-1]), 1)

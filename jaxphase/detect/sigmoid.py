@@ -13,11 +13,13 @@ from .points import count, distinct, smallest_gap
 from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 
 # The part of a logistic between 10 and 90 %, times its rate.
-_TEN_TO_NINETY = 2 * np.log(9.0).item()
+TEN_TO_NINETY = 2 * np.log(9.0).item()
 # A logistic with rate * gap = 8 rises from 2 to 98 % between two points; a steeper one differs from it by nothing seen.
 _UNRESOLVED = 8.0
 _LOWEST_LOG_RATE = 0.0
-_STARTS = np.stack(np.meshgrid(np.linspace(-1.2, 1.2, 33), np.log(np.geomspace(1.5, 100, 9))), axis=-1).reshape(-1, 2)
+# As fine as the gaps of some hundred points: on noise alone the best logistic is often a jump between two of them.
+_PLACES, _RATES = np.meshgrid(np.linspace(-1.25, 1.25, 129), np.log(np.geomspace(1.2, 200, 13)))
+_STARTS = np.stack([_PLACES.ravel(), _RATES.ravel()], axis=1)
 
 
 class Sigmoid(NamedTuple):
@@ -40,13 +42,17 @@ class Sigmoid(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Where a fitted logistic changes on the user's axis, its 10-90 % width, and if the points resolve it."""
+    """Where a fitted logistic changes on the user's axis, its 10-90 % width, and if the points resolve it.
+
+    error [4]: standard errors of centre, log rate, left and right level on the axis of the fit.
+    """
 
     center: jax.Array
     center_se: jax.Array
     width: jax.Array
     interval: jax.Array
     resolved: jax.Array
+    error: jax.Array
 
 
 @curve_detector()
@@ -67,24 +73,24 @@ def fit_sigmoid(x, y, weight) -> Sigmoid:
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u = (x - axis.center) / axis.scale
     fit = fit_logistic(u, v, weight)
-    error = logistic_errors(fit, u, weight)
-    step = step_of(fit, error, axis, x=x, u=u, weight=weight)
+    step = step_of(fit, axis, x=x, u=u, weight=weight)
+    _, log_rate_se, left_se, right_se = step.error
 
     log_rate, rising = fit.theta[1], jnp.sign(fit.amplitude)
     left, right = (unit.center + unit.scale * level for level in (fit.floor, fit.floor + fit.amplitude))
-    left_se, right_se = unit.scale * error[2], unit.scale * error[3]
+    left_se, right_se = unit.scale * left_se, unit.scale * right_se
     outside = jnp.abs(fit.theta[0]) > 1
     result = Sigmoid(
         center=step.center,
-        rate=rising * _TEN_TO_NINETY / step.width,
+        rate=rising * TEN_TO_NINETY / step.width,
         low=jnp.minimum(left, right),
         high=jnp.maximum(left, right),
         width=step.width,
         center_se=step.center_se,
-        rate_se=jnp.where(step.resolved, jnp.exp(log_rate) / axis.scale * error[1], jnp.nan),
+        rate_se=jnp.where(step.resolved, jnp.exp(log_rate) / axis.scale * log_rate_se, jnp.nan),
         low_se=jnp.where(rising > 0, left_se, right_se),
         high_se=jnp.where(rising > 0, right_se, left_se),
-        width_se=jnp.where(step.resolved, step.width * error[1], jnp.nan),
+        width_se=jnp.where(step.resolved, step.width * log_rate_se, jnp.nan),
         interval=step.interval,
         sse=jnp.square(unit.scale) * fit.sse,
         r2=1 - fit.sse / jnp.sum(weight * jnp.square(v)),
@@ -103,22 +109,13 @@ def fit_logistic(u, v, weight):
     steepest = jnp.log(_UNRESOLVED / jnp.where(jnp.isfinite(gap), gap, 2))
     low = jnp.asarray([-1.5, _LOWEST_LOG_RATE], u.dtype)
     high = jnp.stack([jnp.asarray(1.5, u.dtype), jnp.maximum(steepest, _LOWEST_LOG_RATE)])
-    return fit_shape(_logistic, u, v, weight, grid=_STARTS, low=low, high=high)
+    return fit_shape(logistic, u, v, weight, grid=_STARTS, low=low, high=high)
 
 
-def logistic_errors(fit: Shape, u, weight):
-    """Standard errors of centre, log rate, left and right level."""
-    rise = _logistic(fit.theta, u)
-    rate = jnp.exp(fit.theta[1])
-    slope = fit.amplitude * rate * rise * (1 - rise)
-    columns = jnp.stack([-slope, slope * (u - fit.theta[0]), 1 - rise, rise], axis=1)
-    return standard_errors(jnp.sqrt(weight)[:, None] * columns, fit.sse, count(weight) - 4)
-
-
-def step_of(fit: Shape, error, axis, *, x, u, weight) -> Step:
+def step_of(fit: Shape, axis, *, x, u, weight) -> Step:
     """The step as the user sees it, with the bracket of points in place of an interval where the rate is unknown."""
     present, dof = weight > 0, count(weight) - 4
-    rise, noise = _logistic(fit.theta, u), jnp.sqrt(fit.sse / jnp.maximum(dof, 1))
+    rise, noise = logistic(fit.theta, u), jnp.sqrt(fit.sse / jnp.maximum(dof, 1))
     reach = student_t_975(dof)
 
     # The centre is between the last point below the middle of the step, clear of the noise, and the first above.
@@ -132,16 +129,23 @@ def step_of(fit: Shape, error, axis, *, x, u, weight) -> Step:
 
     rate = jnp.exp(fit.theta[1])
     resolved = ~(rate * gap >= _UNRESOLVED * (1 - 1e-3)) | ~jnp.isfinite(first - last)
+
+    # Of an unresolved step the points know the two levels only.
+    slope = jnp.where(resolved, fit.amplitude * rate * rise * (1 - rise), 0)
+    columns = jnp.stack([-slope, slope * (u - center), 1 - rise, rise], axis=1)
+    error = standard_errors(jnp.sqrt(weight)[:, None] * columns, fit.sse, dof)
     middle, half = axis.center + axis.scale * center, reach * axis.scale * error[0]
     interval = jnp.where(resolved, jnp.stack([middle - half, middle + half]), jnp.stack([last, first]))
     return Step(
         center=jnp.where(resolved, middle, (last + first) / 2),
         center_se=jnp.where(resolved, axis.scale * error[0], (first - last) / 12**0.5),
-        width=jnp.where(resolved, _TEN_TO_NINETY * axis.scale / rate, first - last),
+        width=jnp.where(resolved, TEN_TO_NINETY * axis.scale / rate, first - last),
         interval=interval,
         resolved=resolved,
+        error=error,
     )
 
 
-def _logistic(theta, u):
+def logistic(theta, u):
+    """The rise from 0 to 1 with theta = (centre, log rate)."""
     return jax.nn.sigmoid(jnp.exp(theta[1]) * (u - theta[0]))

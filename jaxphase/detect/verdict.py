@@ -1,4 +1,11 @@
-"""What kind of curve is this? Six models in the units of y; a transition must beat every smooth one."""
+"""What kind of curve is this? A kind is as likely as its shapes on average; a transition must beat every smooth one.
+
+A kind is a family of shapes, and a curve is a floor plus an amplitude times one of them plus noise. With floor,
+amplitude and noise integrated out under Jeffreys' priors, a shape that leaves `sse` of n points has the likelihood
+`sse**(-(n - 2) / 2)`; the evidence for a kind is its mean over the shapes of the family (Jeffreys 1961; Kass & Raftery
+1995, J. Am. Stat. Assoc. 90, 773). The mean, unlike the best fit, charges a family for all that it could have drawn,
+and that is what tells a gentle sigmoid from a law with a bend: the best fits of the two hardly differ.
+"""
 
 from typing import NamedTuple
 
@@ -6,31 +13,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .batched import curve_detector
+from .batched import curve_detector, once_per_grid
 from .breaks import break_gains, break_set, design
-from .least_squares import axis_unit, fit_shape, project, standard_values
+from .least_squares import axis_unit, project, standard_values, weighted_mean
 from .points import count, distinct
-from .power_law import fit_exponential
-from .sigmoid import fit_logistic, logistic_errors, step_of
+from .sigmoid import fit_logistic, logistic, step_of
 from .status import OK, TOO_FEW_POINTS
 
 KINDS = ("constant", "linear", "power_law", "broken_power_law", "sigmoid", "step")
 
-_CONSTANT, _LINEAR, _POWER_LAW, _BROKEN, _SIGMOID, _STEP = range(6)
-# Free numbers of each kind; the noise is one more in all of them. The place of a step counts as one. A broken law has
-# six (Caballero et al. 2023), of which the sharpness is held at its sharp end.
-_PARAMETERS = (1, 2, 3, 6, 4, 3)
-# Least advantage in BIC of a transition over each smooth kind, and of a smooth kind over a simpler one: "strong" (6)
-# and weak to "positive" evidence of Kass & Raftery (1995, J. Am. Stat. Assoc. 90, 773). A gentle sigmoid and a broken
-# law differ by less than the noise of twenty points: 6 against that too finds 97.6 instead of 99.1 % of the sigmoids of
-# three decades, 20 points and noise 0.02, and takes 6 instead of 21 % of sharply steepening laws for one.
-_OVER_SMOOTH = (6.0, 6.0, 6.0, 1.5)
-_OVER_SIMPLER = 4.0
-# Broken laws: largest change of log y, and the width of the break, both for half the range of x. Steeper ones run into
-# their floor within the data, which is a sigmoid in all but name.
-_STEEPEST, _BEND = 1.0, 0.02
-_RATES = (-1, -0.5, -0.1, 0.1, 0.5, 1)
-_STARTS = np.stack(np.meshgrid(np.linspace(-0.7, 0.7, 15), _RATES, _RATES), axis=-1).reshape(-1, 3)
+_BROKEN, _SIGMOID, _STEP = (KINDS.index(kind) for kind in ("broken_power_law", "sigmoid", "step"))
+# Log evidence that a smooth kind needs over a simpler one.
+_OVER_SIMPLER = 2.0
+# Log evidence that a transition needs over every smooth kind, by its signal n (rise / noise)**2. Noise hides the corner
+# of a broken law. Set so that one in twenty such laws, steepening or flattening anywhere, is called a transition.
+_SIGNAL = (800, 1300, 9000, 18000, 24000, 72000)
+_ASKED = (1.1, 0.73, 0.36, -0.15, -1.3, -3.2)
+# The part of a transition below the first point, and above the last. With more, a level of it was never seen.
+_UNSEEN = 1 / 3
 
 
 class Verdict(NamedTuple):
@@ -51,77 +51,134 @@ def classify(x, y, weight) -> Verdict:
 
     x, y, weight: `[..., n]`, x as the user thinks of it (log10 of sizes), weight the relative inverse variance. With u
     for x the kinds are constant; linear, a + b u; power_law, a + b 10**(c u), a power law with a floor in the sizes;
-    broken_power_law, a floor and two exponents with a smooth break of fixed width (Caballero et al. 2023 with one f);
-    sigmoid, a logistic between two levels; step, two levels with a jump between neighbouring points.
+    broken_power_law, a floor and two exponents of one sign with a bend between them, sharp or smooth (Caballero et al.
+    2023); sigmoid, a logistic between two levels; step, two levels with a jump between neighbouring points.
 
-    BIC (Schwarz 1978) is `n log(sse / n) + parameters * log n` with sse in the units of y. Of the four smooth kinds the
-    simplest within 4 of the lowest BIC is taken. Sigmoid or step is declared only if its centre is inside the data and
-    its BIC is at least 6 below those of constant, linear and power_law and 1.5 below that of broken_power_law.
-    delta_bic is the lowest smooth BIC less that of the better transition: evidence for a transition where positive.
+    bic is -2 log evidence, of which Schwarz's (1978) criterion is the limit for many points, with sse in the units of
+    y. delta_bic, the lowest of a smooth kind less that of the better transition, is twice the log odds of a transition.
+    A sigmoid or step is declared if these are above a threshold, from 3:1 in strong noise to less than even where the
+    noise is weak, and if both levels are seen: at most a third of the rise before the first or after the last point,
+    and the 95 % interval of the centre within the data. Else the kind is the simplest smooth one within 4 of the lowest
+    bic.
 
     center, interval `[..., 2]` (95 %) and width (10-90 %; for a step the gap between its two points, an upper bound)
     are NaN for a kind without transition. status 3: fewer than seven points or five different x; kind -1, the rest NaN.
-
-    A gentle sigmoid (10-90 % over half the data or more) and a law with a sharp break can hardly be told apart by
-    twenty points with noise of a fortieth of the range: one in five such laws is called a sigmoid, and one sigmoid in a
-    hundred a law. With noise ten times smaller one in sixteen is.
     """
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u = (x - axis.center) / axis.scale
-    logistic = fit_logistic(u, v, weight)
-    step = step_of(logistic, logistic_errors(logistic, u, weight), axis, x=x, u=u, weight=weight)
+    n = count(weight)
+    fit = fit_logistic(u, v, weight)
+    step = step_of(fit, axis, x=x, u=u, weight=weight)
     breaks = design(u, weight, "mean", least=2)
     total, gain, _ = break_gains(breaks, jnp.sqrt(weight) * v)
-    jump, jump_interval = break_set(breaks, total - gain, count(weight) - breaks.parameters)
+    jump, jump_interval = break_set(breaks, total - gain, n - breaks.parameters)
 
-    line = project(u, v, weight)[2]
-    broken_law = fit_broken_exponential(u, v, weight)
-    sse = jnp.stack(
+    eps = jnp.finfo(u.dtype).eps
+    rounding = jnp.maximum(64 * eps, jnp.square(8 * eps * unit.center / unit.scale))
+
+    def log_evidence(sse, possible=True):
+        likelihood = -(n - 2) / 2 * jnp.log(jnp.maximum(sse / n, rounding))
+        possible = jnp.broadcast_to(possible, sse.shape)
+        return jax.nn.logsumexp(likelihood, where=possible) - jnp.log(jnp.maximum(jnp.sum(possible), 1))
+
+    power_law, broken_law, sigmoid = unexplained(u, v, weight)
+    evidence = jnp.stack(
         [
-            total,
-            jnp.sum(weight * line**2),
-            fit_exponential(u, v, weight).sse,
-            broken_law.sse,
-            logistic.sse,
-            total - jnp.max(gain),
+            # A kind with an amplitude has one number more, worth log(n) / 2 to Schwarz.
+            log_evidence(total) + jnp.log(n) / 2,
+            log_evidence(jnp.sum(weight * jnp.square(project(u, v, weight)[2]))),
+            log_evidence(power_law),
+            log_evidence(broken_law),
+            log_evidence(sigmoid),
+            log_evidence(total - gain, breaks.possible),
         ]
     )
-    n, parameters = count(weight), jnp.array(_PARAMETERS)
-    rounding = jnp.square(8 * jnp.finfo(u.dtype).eps * (1 + jnp.abs(unit.center) / unit.scale))
-    bic = n * jnp.log(jnp.maximum(sse / n, rounding)) + parameters * jnp.log(n)
-
-    inside = jnp.abs(logistic.theta[0]) < 1
-    smooth = bic[: _BROKEN + 1]
-    transition = jnp.where(jnp.stack([inside, jnp.any(breaks.possible)]), bic[_SIGMOID:], jnp.inf)
-    delta = jnp.min(smooth) - jnp.min(transition)
-    simplest = jnp.argmax(smooth <= jnp.min(smooth) + _OVER_SIMPLER)
-    declared = jnp.all(smooth - jnp.min(transition) >= jnp.array(_OVER_SMOOTH))
-    kind = jnp.where(declared, _SIGMOID + jnp.argmin(transition), simplest)
+    smooth, transition = evidence[: _BROKEN + 1], jnp.max(evidence[_SIGMOID:])
+    before, after = logistic(fit.theta, jnp.asarray([-1.0, 1.0], u.dtype))
+    rise = jnp.square(fit.amplitude * (after - before)) * (n - 4) / jnp.maximum(fit.sse, n * rounding)
+    asked = jnp.interp(jnp.log(jnp.maximum(n * rise, 1)), np.log(_SIGNAL), jnp.array(_ASKED))
+    levels_seen = (before < _UNSEEN) & (after > 1 - _UNSEEN)
+    inside = jnp.all(jnp.abs(step.interval - axis.center) <= axis.scale * (1 + 8 * eps))
+    declared = levels_seen & inside & (transition - jnp.max(smooth) > asked)
+    simplest = jnp.argmax(smooth >= jnp.max(smooth) - _OVER_SIMPLER)
+    is_step = (evidence[_STEP] == transition) | ~step.resolved
 
     enough = (n >= 7) & (distinct(x, weight) >= 5)
-    is_step = kind == _STEP
-    found = enough & (kind >= _SIGMOID)
-    at = breaks.possible & (breaks.place == jump)
-    gap = jnp.max(jnp.where(at, breaks.right - breaks.left, 0))
-    raw = bic + 2 * n * jnp.log(unit.scale)
+    kind = jnp.where(declared, jnp.where(is_step, _STEP, _SIGMOID), simplest)
+    gap = jnp.max(jnp.where(breaks.possible & (breaks.place == jump), breaks.right - breaks.left, 0))
+    place = jnp.where(is_step, axis.center + axis.scale * jump, step.center)
+    interval = jnp.where(is_step, axis.center + axis.scale * jump_interval, step.interval)
+    bic = 2 * (jnp.log(n) + n * jnp.log(unit.scale) - evidence)
+    found = enough & declared
     return Verdict(
         kind=jnp.where(enough, kind, -1).astype(jnp.int32),
-        center=jnp.where(found, jnp.where(is_step, axis.center + axis.scale * jump, step.center), jnp.nan),
-        interval=jnp.where(found, jnp.where(is_step, axis.center + axis.scale * jump_interval, step.interval), jnp.nan),
+        center=jnp.where(found, place, jnp.nan),
+        interval=jnp.where(found, interval, jnp.nan),
         width=jnp.where(found, jnp.where(is_step, axis.scale * gap, step.width), jnp.nan),
-        bic=jnp.where(enough, raw, jnp.nan),
-        delta_bic=jnp.where(enough, delta, jnp.nan),
+        bic=jnp.where(enough, bic, jnp.nan),
+        delta_bic=jnp.where(enough, 2 * (transition - jnp.max(smooth)), jnp.nan),
         status=jnp.where(enough, OK, TOO_FEW_POINTS).astype(jnp.int32),
     )
 
 
-def fit_broken_exponential(u, v, weight):
-    """A floor and an exponential in u that changes its rate at one place: theta = (place, rate before, rate after)."""
-    edge = jnp.asarray([0.8, _STEEPEST, _STEEPEST], u.dtype)
-    return fit_shape(_broken_exponential, u, v, weight, grid=_STARTS, low=-edge, high=edge)
+def unexplained(u, v, weight):
+    """Sum of squares that each power law, each broken law and each sigmoid leaves, from one matrix product."""
+
+    def directions(axis):
+        u, weight = axis
+        column = jnp.concatenate([jax.vmap(shape, (0, None))(jnp.asarray(all_, u.dtype), u) for shape, all_ in _SHAPES])
+        column = jnp.sqrt(weight) * (column - (column @ weight / jnp.maximum(jnp.sum(weight), 1))[:, None])
+        norm = jnp.linalg.norm(column, axis=-1, keepdims=True)
+        return column / jnp.where(norm > 0, norm, 1)
+
+    def left(direction, values):
+        return jnp.sum(jnp.square(values)) - jnp.square(direction @ values)
+
+    values = jnp.sqrt(weight) * (v - weighted_mean(v, weight))
+    sizes = np.cumsum([len(all_) for _, all_ in _SHAPES])
+    return jnp.split(once_per_grid(directions, left)((u, weight), values), sizes[:-1])
 
 
-def _broken_exponential(theta, u):
-    place, before, after = theta
+def _power_law(theta, u):
+    """A power law of the sizes is an exponential of their logarithm."""
+    return jnp.exp(theta[0] * u)
+
+
+def _broken_power_law(theta, u):
+    """The rate changes at one place, over the width of a bend."""
+    place, before, after, bend = theta
     offset = u - place
-    return jnp.exp(before * offset + (after - before) * _BEND * jax.nn.softplus(offset / _BEND))
+    return jnp.exp(before * offset + (after - before) * bend * jax.nn.softplus(offset / bend))
+
+
+def spread(*ranges, size):
+    """Points `[size, d]` that fill a box evenly: multiples of the d-dimensional golden ratio, modulo one."""
+    ratio = 2.0
+    for _ in range(50):
+        ratio = (1 + ratio) ** (1 / (len(ranges) + 1))
+    part = (np.arange(1, size + 1)[:, None] * ratio ** -np.arange(1.0, len(ranges) + 1)) % 1
+    low, high = np.array(ranges).T
+    return low + (high - low) * part
+
+
+def _growing_and_decaying(*rates):
+    sign = np.where(np.arange(len(rates[0])) % 2, 1, -1)
+    return [sign * np.exp(rate) for rate in rates]
+
+
+def _families():
+    """The shapes on u in [-1, 1], even in place and in the logarithm of every rate and width.
+
+    Over three decades the laws have exponents of 0.03 to 1 (a power law alone, 0.03 to 3) with bends of 0.02 to 0.5 in
+    the sharpness f of Caballero et al., and the sigmoids 10-90 % widths of a 16th to the whole of two decades.
+    """
+    (rate,) = spread(np.log([0.1, 10]), size=1200).T
+    power_laws = np.stack(_growing_and_decaying(rate), axis=1)
+    rates, bends = np.log([0.1, 3.45]), np.log([0.006, 0.145])
+    place, before, after, bend = spread((-0.8, 0.8), rates, rates, bends, size=6000).T
+    broken_laws = np.stack([place, *_growing_and_decaying(before, after), np.exp(bend)], axis=1)
+    sigmoids = spread((-0.65, 0.65), np.log([3, 50]), size=600)
+    return (_power_law, power_laws), (_broken_power_law, broken_laws), (logistic, sigmoids)
+
+
+_SHAPES = _families()

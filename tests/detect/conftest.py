@@ -28,3 +28,17 @@ def sigmoids():
         return x, y + noise * rng.standard_normal((count, n)), center, rate
 
     return make
+
+
+@pytest.fixture
+def broken_laws():
+    """Laws with a bend, `make(x, count, seed) -> y`: any two exponents, bends of any width (Caballero et al. 2023)."""
+
+    def make(x, count, seed=0):
+        rng = np.random.default_rng(seed)
+        early, late, place = (rng.uniform(*ends, (count, 1)) for ends in ((0.03, 0.5), (0.03, 0.5), (6.5, 8.5)))
+        width, offset = 10 ** rng.uniform(-1.7, -0.3, (count, 1)), (x - place) * np.log(10)
+        log_y = -early * offset - (late - early) * width * np.logaddexp(0, offset / width)
+        return 0.9 * np.exp(log_y - log_y[:, :1])
+
+    return make

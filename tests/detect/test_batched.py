@@ -49,14 +49,15 @@ def test_shuffling_points_changes_nothing(detector, curves):
 
 
 @every_detector
-def test_one_bad_curve_changes_no_other(detector, curves):
+def test_one_bad_curve_changes_no_other_by_a_bit(detector, curves):
     x, y = curves
     bad = y.copy()
     bad[1], bad[2], bad[3], bad[4, 1:] = np.nan, np.inf, 0.5, np.nan
     clean, spoiled = detector(x, y), detector(x, bad)
     for name in clean._fields:
-        np.testing.assert_allclose(
-            getattr(spoiled, name)[jnp.array([0, 5])], getattr(clean, name)[jnp.array([0, 5])], rtol=2e-5, err_msg=name
+        unspoiled = np.array([0, 5])
+        np.testing.assert_array_equal(
+            np.asarray(getattr(spoiled, name))[unspoiled], np.asarray(getattr(clean, name))[unspoiled], err_msg=name
         )
     assert spoiled.status[1] == spoiled.status[2] == spoiled.status[4] == 3
 

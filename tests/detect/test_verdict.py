@@ -52,16 +52,27 @@ def test_a_power_law_is_no_transition_and_with_a_floor_is_named():
     assert np.mean(kind == "power_law") >= 0.95
 
 
-def test_a_broken_law_is_no_transition_once_noise_lets_it_be_seen():
+@pytest.mark.parametrize("noise", [0.002, 0.02, 0.1])
+def test_a_broken_law_is_no_transition(broken_laws, noise):
+    # Measured on 6,000 other curves: 0.3, 2.3 and 3.3 %.
+    kind, _ = named(broken_laws(X, CURVES), noise)
+    assert np.mean(is_transition(kind)) <= 0.05
+
+
+def test_a_broken_law_is_named_once_noise_lets_it_be_seen():
     rng = np.random.default_rng(0)
-    early, late, place = (
-        rng.uniform(0.02, 0.1, (CURVES, 1)),
-        rng.uniform(0.2, 0.4, (CURVES, 1)),
-        rng.uniform(7, 8, (CURVES, 1)),
-    )
+    early, late, place = (rng.uniform(*ends, (CURVES, 1)) for ends in ((0.02, 0.1), (0.2, 0.4), (7, 8)))
     kind, _ = named(0.9 * 10 ** (-early * (X - 6) - (late - early) * np.maximum(X - place, 0)), noise=0.002)
-    assert np.mean(is_transition(kind)) <= 0.10
-    assert np.mean(kind == "broken_power_law") >= 0.75
+    assert np.mean(is_transition(kind)) <= 0.05
+    assert np.mean(kind == "broken_power_law") >= 0.9
+
+
+def test_noise_of_an_eighth_of_the_rise_leaves_three_in_four_sigmoids(sigmoids):
+    # Measured on 12,000 curves: 76.0 %.
+    x, y, center, _ = sigmoids(CURVES, noise=0.1, seed=7)
+    verdict = classify(x, y)
+    found = is_transition(np.array(KINDS)[np.asarray(verdict.kind)])
+    assert np.mean(found & (np.abs(verdict.center - center) < 0.25)) >= 0.73
 
 
 @pytest.mark.parametrize("truth", ["constant", "linear", "power_law", "sigmoid", "step"])
