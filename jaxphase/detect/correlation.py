@@ -88,11 +88,16 @@ def _lagged(y, max_lag):
     value = (
         jnp.vectorize(lambda *series: standard_values(*series)[0], signature="(n),(n)->(n)")(filled, weight) * weight
     )
-    size = 1 << (2 * y.shape[-1] - 1).bit_length()
+    n, lags = y.shape[-1], min(max_lag + 1, y.shape[-1])
+    size = 1 << (n + lags - 1).bit_length()
 
     def correlate(series):
         power = jnp.square(jnp.abs(jnp.fft.rfft(series, size)))
-        products = jnp.fft.irfft(power, size)[..., : min(max_lag + 1, y.shape[-1])]
-        return jnp.pad(products, [(0, 0)] * (y.ndim - 1) + [(0, max_lag + 1 - products.shape[-1])])
+        return jnp.fft.irfft(power, size)[..., :lags]
 
-    return correlate(value), jnp.round(correlate(weight))
+    def all_pairs():
+        return jnp.broadcast_to(n - jnp.arange(lags, dtype=y.dtype), (*y.shape[:-1], lags))
+
+    pairs = jax.lax.cond(jnp.all(present), all_pairs, lambda: jnp.round(correlate(weight)))
+    beyond = [(0, 0)] * (y.ndim - 1) + [(0, max_lag + 1 - lags)]
+    return jnp.pad(correlate(value), beyond), jnp.pad(pairs, beyond)

@@ -15,8 +15,10 @@ from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_tr
 # The part of a logistic between 10 and 90 %, times its rate.
 TEN_TO_NINETY = 2 * np.log(9.0).item()
 # A logistic with rate * gap = 8 rises from 2 to 98 % between two points; a steeper one differs from it by nothing seen.
-_UNRESOLVED = 8.0
+_UNRESOLVED, _STEEPEST = 8.0, 20.0
 _LOWEST_LOG_RATE = 0.0
+# Of a curve that is seen to the middle or less the best logistic may be an exponential, its centre anywhere beyond.
+_FARTHEST = 3.0
 # As fine as the gaps of some hundred points: on noise alone the best logistic is often a jump between two of them.
 _PLACES, _RATES = np.meshgrid(np.linspace(-1.25, 1.25, 129), np.log(np.geomspace(1.2, 200, 13)))
 _STARTS = np.stack([_PLACES.ravel(), _RATES.ravel()], axis=1)
@@ -55,7 +57,7 @@ class Step(NamedTuple):
     error: jax.Array
 
 
-@curve_detector()
+@curve_detector(at_once=128)
 def fit_sigmoid(x, y, weight) -> Sigmoid:
     """Fit a logistic step by least squares.
 
@@ -104,11 +106,11 @@ def fit_sigmoid(x, y, weight) -> Sigmoid:
 
 
 def fit_logistic(u, v, weight):
-    """The best logistic on an axis u in [-1, 1], theta = (centre, log rate), up to a quarter of the range outside."""
+    """The best logistic on an axis u in [-1, 1], theta = (centre, log rate), up to a range outside."""
     gap = smallest_gap(u, weight)
-    steepest = jnp.log(_UNRESOLVED / jnp.where(jnp.isfinite(gap), gap, 2))
-    low = jnp.asarray([-1.5, _LOWEST_LOG_RATE], u.dtype)
-    high = jnp.stack([jnp.asarray(1.5, u.dtype), jnp.maximum(steepest, _LOWEST_LOG_RATE)])
+    steepest = jnp.log(_STEEPEST / jnp.where(jnp.isfinite(gap), gap, 2))
+    low = jnp.asarray([-_FARTHEST, _LOWEST_LOG_RATE], u.dtype)
+    high = jnp.stack([jnp.asarray(_FARTHEST, u.dtype), jnp.maximum(steepest, _LOWEST_LOG_RATE)])
     return fit_shape(logistic, u, v, weight, grid=_STARTS, low=low, high=high)
 
 

@@ -227,6 +227,14 @@ def test_a_straight_line_has_no_break():
     assert (bent.n_breaks, bent.breaks[1, 0], bent.status) == (1, 9.5, 0)
 
 
+def test_breaks_alone_are_the_same_breaks():
+    x, y = jumps(6, 20, 1, 3.0)
+    whole, breaks = segment(x, y), segment(x, y, posterior=False)
+    assert np.all(np.isnan(breaks.break_probability))
+    for name in ("sse", "breaks", "bic", "n_breaks", "status"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(breaks, name))
+
+
 def test_what_min_size_has_no_room_for_is_nan():
     x, y = jumps(1, 20, 1, 9.0)
     result = segment(x, y[0], min_size=7)
