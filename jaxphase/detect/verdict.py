@@ -27,8 +27,8 @@ _BROKEN, _SIGMOID, _STEP = (KINDS.index(kind) for kind in ("broken_power_law", "
 _OVER_SIMPLER = 2.0
 # Log evidence that a transition needs over every smooth kind, by its signal n (rise / noise)**2. Noise hides the corner
 # of a broken law. Set so that one in twenty such laws, steepening or flattening anywhere, is called a transition.
-_SIGNAL = (800, 1300, 9000, 18000, 24000, 72000)
-_ASKED = (1.1, 0.73, 0.36, -0.15, -1.3, -3.2)
+_SIGNAL = (450, 800, 1300, 9000, 18000, 24000, 72000)
+_ASKED = (1.3, 1.1, 0.73, 0.36, -0.15, -1.3, -3.2)
 # The part of a transition below the first point, and above the last. With more, a level of it was never seen.
 _UNSEEN = 1 / 3
 

@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -53,3 +55,13 @@ def test_mistakes_name_themselves():
         autocorrelation(np.ones(5), max_lag=-1)
     with pytest.raises(ValueError, match=r"\(1,\)"):
         correlation_length(np.ones(1))
+
+
+def test_it_can_be_differentiated():
+    y = np.random.default_rng(0).standard_normal(20)
+    y[7] = np.nan
+    with jax.enable_x64(True):
+        value = lambda y: jnp.sum(jnp.cos(jnp.arange(6.0)) * autocorrelation(y, 5))  # noqa: E731
+        difference = [(value(y + h) - value(y - h)) / 2e-5 for h in 1e-5 * np.eye(20)]
+        expected = np.where(np.isfinite(y), difference, 0)
+        np.testing.assert_allclose(jax.grad(value)(y), expected, rtol=1e-6, atol=1e-9)

@@ -46,3 +46,12 @@ def test_a_line_has_a_slope_and_no_steepest_place():
     result = gradients(x, x + 0.02 * np.random.default_rng(0).standard_normal((200, 20)))
     assert np.mean(np.asarray(result.status) == 2) > 0.85
     np.testing.assert_allclose(np.median(result.first), 1, atol=0.05)
+
+
+def test_slopes_can_be_differentiated():
+    x, y = np.linspace(0, 3, 12), np.sin(np.linspace(0, 3, 12)) + 0.05 * np.random.default_rng(0).standard_normal(12)
+    with jax.enable_x64(True):
+        for field in ("first", "second", "first_se"):
+            value = lambda y, field=field: getattr(gradients(x, y, bandwidth=0.6), field)[4]  # noqa: E731
+            difference = [(value(y + h) - value(y - h)) / 2e-5 for h in 1e-5 * np.eye(12)]
+            np.testing.assert_allclose(jax.grad(value)(y), difference, rtol=1e-6, atol=1e-9)
