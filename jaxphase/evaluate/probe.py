@@ -75,40 +75,39 @@ def fit_softmax(x: Array, target: Array, preconditioner: Array, iterations: int)
     """
     n = len(x)
 
-    def descent(weights: Array, bias: Array, logits: Array):
+    def descent(weights: Array, logits: Array):
         residual = (jax.nn.softmax(logits) - target) / n
-        slope, bias_slope = x.T @ residual + weights / n, residual.sum(0)
-        return (slope, bias_slope), (preconditioner @ slope, 2 * bias_slope)
+        slope = x.T @ residual + weights / n, residual.sum(0)
+        return slope, (preconditioner @ slope[0], 2 * slope[1])
 
     def line_search(weights: Array, logits: Array, direction: Array, rise: Array) -> Array:
         along, square = jnp.sum(weights * direction) / n, jnp.sum(direction * direction) / n
 
-        def newton(length):
+        def newton(_, length):
             probability = jax.nn.softmax(logits + length * rise)
             mean_rise = jnp.sum(probability * rise, axis=-1)
             slope = jnp.sum((probability - target) * rise) / n + along + length * square
             curvature = jnp.sum(probability * rise * rise) / n - jnp.sum(mean_rise**2) / n + square
             return length - slope / jnp.maximum(curvature, 1e-30)
 
-        return newton(newton(jnp.zeros((), x.dtype)))
+        return jax.lax.fori_loop(0, 2, newton, jnp.zeros((), x.dtype))
 
-    def iterate(state, _):
+    def iterate(_, state):
         weights, bias, logits, (direction, bias_direction), old, old_preconditioned = state
+        new, preconditioned = descent(weights, logits)
+        change, before = _dot(preconditioned, new) - _dot(preconditioned, old), _dot(old_preconditioned, old)
+        beta = jnp.where(before > 0, jnp.maximum(change / jnp.maximum(before, 1e-30), 0), 0)
+        direction, bias_direction = beta * direction - preconditioned[0], beta * bias_direction - preconditioned[1]
         rise = x @ direction + bias_direction
         length = line_search(weights, logits, direction, rise)
         weights, bias, logits = weights + length * direction, bias + length * bias_direction, logits + length * rise
-        new, preconditioned = descent(weights, bias, logits)
-        change = _dot(preconditioned, new) - _dot(preconditioned, old)
-        beta = jnp.maximum(change / jnp.maximum(_dot(old_preconditioned, old), 1e-30), 0)
-        ahead = beta * direction - preconditioned[0], beta * bias_direction - preconditioned[1]
-        return (weights, bias, logits, ahead, new, preconditioned), None
+        return weights, bias, logits, (direction, bias_direction), new, preconditioned
 
+    # Everything is in the loop, the first step too: half the program to compile.
     weights, bias = jnp.zeros((x.shape[1], target.shape[1]), x.dtype), jnp.log(target.mean(0) + 1 / n)
-    logits = jnp.broadcast_to(bias, target.shape)
-    slope, preconditioned = descent(weights, bias, logits)
-    downhill = -preconditioned[0], -preconditioned[1]
-    start = weights, bias, logits, downhill, slope, preconditioned
-    (weights, bias, *_), _ = jax.lax.scan(iterate, start, length=iterations)
+    nothing = jnp.zeros_like(weights), jnp.zeros_like(bias)
+    start = weights, bias, jnp.broadcast_to(bias, target.shape), nothing, nothing, nothing
+    weights, bias, *_ = jax.lax.fori_loop(0, iterations, iterate, start)
     return weights, bias
 
 
