@@ -4,6 +4,7 @@ from .batched import curve_detector
 from .correlation import IntegratedTime, autocorrelation, correlation_length, integrated_time
 from .cusum import Cusum, cusum
 from .derivatives import Gradients, gradients
+from .mirage import MIRAGE_KINDS, Mirage, mirage_test
 from .power_law import PowerLaw, fit_power_law
 from .segment import Segmentation, segment
 from .sigmoid import Sigmoid, fit_sigmoid
@@ -12,11 +13,13 @@ from .verdict import KINDS, Verdict, classify
 
 __all__ = [
     "KINDS",
+    "MIRAGE_KINDS",
     "Bootstrap",
     "ChangeTest",
     "Cusum",
     "Gradients",
     "IntegratedTime",
+    "Mirage",
     "PowerLaw",
     "Segmentation",
     "Sigmoid",
@@ -33,5 +36,6 @@ __all__ = [
     "fit_sigmoid",
     "gradients",
     "integrated_time",
+    "mirage_test",
     "segment",
 ]

@@ -40,7 +40,12 @@ def curve_detector(*, static=(), choices=None, per_point=(), positions=(), at_on
 
         def in_callers_order(result, order, present):
             back = jnp.argsort(order)
-            restored = {name: jnp.where(present, getattr(result, name), jnp.nan)[back] for name in per_point}
+            restored = {
+                name: jax.vmap(lambda field, here: jnp.where(here, field, jnp.nan))(getattr(result, name), present)[
+                    back
+                ]
+                for name in per_point
+            }
             restored |= {name: order[getattr(result, name)] for name in positions}
             return result._replace(**restored)
 

@@ -16,10 +16,12 @@ _BANDWIDTHS = 10
 
 
 class Gradients(NamedTuple):
-    """first, second and errors `[..., n]` in the caller's order; the rest `[...]`, steepest_interval `[..., 2]`."""
+    """first, second and errors `[..., n]` and first_interval `[..., n, 2]` in the caller's order; the rest `[...]`,
+    steepest_interval `[..., 2]`."""
 
     first: jax.Array
     first_se: jax.Array
+    first_interval: jax.Array
     second: jax.Array
     second_se: jax.Array
     steepest: jax.Array
@@ -29,13 +31,16 @@ class Gradients(NamedTuple):
     status: jax.Array
 
 
-@curve_detector(per_point=("first", "first_se", "second", "second_se"))
+@curve_detector(per_point=("first", "first_se", "first_interval", "second", "second_se"))
 def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
     """Derivatives by local cubic regression (Fan & Gijbels 1996, Local Polynomial Modelling, ch. 3).
 
     x, y, weight: `[..., n]`, weight the relative inverse variance; repeated x are welcome. bandwidth is the standard
-    deviation of the Gaussian window in units of x, one number for all curves; None chooses one per curve, the best of
-    ten by leave-one-out. The errors are those of the noise, not of the bias that any window has.
+    deviation of the Gaussian window in units of x, one number for all curves; None chooses one per curve, of ten the
+    best by leave-one-out for local lines: these need a narrower window than the cubic, which then has next to no bias.
+    first_interval (95 %, Student's t) holds 94.4 to 98.7 % of the slopes of lines, and of sigmoids whose 10-90 % width is
+    five gaps between points or more, with 20 to 200 points and noise of 0.6 to 6 % of the rise; with 9 points 98.6 to
+    100 %. Sharper bends have a bias that no error tells.
 
     steepest is the point of largest |first|, steepest_interval reaches to the nearest points on either side that are
     significantly less steep (5 % for all together); inflection is the zero of second next to it, NaN if none is
@@ -47,7 +52,8 @@ def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
     u = (x - axis.center) / axis.scale
     width = _best_bandwidth(u, v, weight) if bandwidth is None else bandwidth / axis.scale
 
-    to_value, to_slope, to_bend = _local_cubic(u, weight, width)
+    to_value, to_slope, to_bend, _ = _local_polynomial(u, weight, width, 3)
+    to_slope, to_bend = to_slope / width, 2 * to_bend / width**2
     noise, dof = _noise(to_value, v, weight)
     # As many independent slopes are compared as the smoother has parameters, so the level is Bonferroni's.
     compared = jnp.maximum(count(weight) - dof, 1)
@@ -66,9 +72,11 @@ def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
     last = jnp.min(jnp.where(flatter & (u > u[top]), u, 1))
     zero = _zero_near(bend, u, weight, u[top])
 
+    half = student_t_975(jnp.floor(dof)) * slope_se
     result = Gradients(
         first=slope * unit.scale / axis.scale,
         first_se=slope_se * unit.scale / axis.scale,
+        first_interval=jnp.stack([slope - half, slope + half], axis=-1) * unit.scale / axis.scale,
         second=bend * unit.scale / axis.scale**2,
         second_se=bend_se * unit.scale / axis.scale**2,
         steepest=x[top],
@@ -88,24 +96,23 @@ def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
     )
 
 
-def _local_cubic(u, weight, width):
-    """Operators [3, n, n]: row i of each, times y, is the value, the first and the second derivative of y at u[i]."""
+def _local_polynomial(u, weight, width, degree):
+    """Operators [degree + 1, n, n]: row i of the k-th, times y, is `width**k` times y's Taylor coefficient at u[i]."""
     offset = (u - u[:, None]) / width
     window = jnp.exp(-jnp.square(offset) / 2) * weight
-    powers = jnp.stack([offset**k for k in range(4)])
+    powers = jnp.stack([offset**k for k in range(degree + 1)])
     moments = jnp.sum(window * powers[:, None] * powers, axis=-1)
-    taylor = jax.vmap(solve, in_axes=(2, 1), out_axes=1)(moments, window * powers)
-    return taylor[0], taylor[1] / width, 2 * taylor[2] / width**2
+    return jax.vmap(solve, in_axes=(2, 1), out_axes=1)(moments, window * powers)
 
 
 def _best_bandwidth(u, v, weight):
-    """The width, of ten from one spacing of the points to twice their range, that best predicts left-out points."""
+    """Of ten widths from one spacing of the points to twice their range that whose local lines best predict points."""
 
     def smoothers(points):
         u, weight = points
         spacing = 2 / jnp.maximum(distinct(u, weight) - 1, 1)
         widths = spacing * (4 / spacing) ** jnp.linspace(0, 1, _BANDWIDTHS, dtype=u.dtype)
-        return widths, jax.lax.map(lambda width: _local_cubic(u, weight, width)[0], widths), weight
+        return widths, jax.lax.map(lambda width: _local_polynomial(u, weight, width, 1)[0], widths), weight
 
     def choose(built, v):
         widths, smoother, weight = built

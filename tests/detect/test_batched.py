@@ -19,7 +19,7 @@ DETECTORS = {
     "change_test": functools.partial(detect.change_test, draws=199),
     "classify": detect.classify,
 }
-PER_POINT = {"first", "first_se", "second", "second_se", "path"}
+PER_POINT = {"first", "first_se", "first_interval", "second", "second_se", "path"}
 every_detector = pytest.mark.parametrize("detector", DETECTORS.values(), ids=DETECTORS)
 
 

