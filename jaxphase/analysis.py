@@ -1,7 +1,9 @@
 """From measured curves to verdicts: is there a transition in model size, where, how wide, and how sure are we?"""
 
+import functools
 import math
 import tomllib
+from collections.abc import Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -12,30 +14,46 @@ import xarray as xr
 
 from jaxphase import detect
 from jaxphase.curves import at_step, check, metrics_of
+from jaxphase.detect.distributions import student_t_975
 from jaxphase.errors import InputError
-from jaxphase.findings import SMOOTH, TRANSITIONS, Analysis, Finding, Interval, in_figures, size_unit
+from jaxphase.findings import SMOOTH, TRANSITIONS, Analysis, Break, Finding, Interval, Slope, in_figures, size_unit
 
 _TOO_FEW_POINTS = "too few points"
+# Metrics of a sweep that are thresholded, and the continuous ones that the same readout gives.
+PARTNERS = {"accuracy": "probe_cross_entropy"}
 
 
 class _Fits(NamedTuple):
     """What the detectors say, every field [curves, ...]."""
 
-    verdict: detect.Verdict
-    sigmoid: detect.Sigmoid
-    power_law: detect.PowerLaw
-    change: detect.ChangeTest
-    center_se: jax.Array
-    center_interval: jax.Array
+    classify: detect.Verdict
+    fit_sigmoid: detect.Sigmoid
+    fit_power_law: detect.PowerLaw
+    fit_piecewise_power_law: detect.PiecewisePowerLaw
+    fit_broken_power_law: detect.BrokenPowerLaw
+    gradients: detect.Gradients
+    segment: detect.Segmentation
+    cusum: detect.Cusum
+    change_test: detect.ChangeTest
+    mirage_test: detect.Mirage
+    bootstrap: detect.Bootstrap
 
 
-def analyze(data: xr.Dataset, *, order_parameter: str | None = None, step: int | None = None) -> Analysis:
+def analyze(
+    data: xr.Dataset,
+    *,
+    order_parameter: str | None = None,
+    partners: Mapping[str, str] | None = None,
+    step: int | None = None,
+) -> Analysis:
     """Judge every metric of `data` against the logarithm of model size, at each data size, all seeds as points.
 
     data: dims (data_size?, size, seed, step?) with coordinate `params` along size, from a sweep or `curves.read`;
     models with `diverged_at` up to the step are left out and counted. step: a checkpoint, the last by default.
     order_parameter: the metric that headline and phase diagram are about; by default the one that the dataset's spec
-    names, else mutual_information, else the first.
+    names, else mutual_information, else the first. partners: for a thresholded metric, such as accuracy, the continuous
+    one, such as a log-likelihood, that tells if a jump of the first is in the models or in the metric; by default
+    accuracy and probe_cross_entropy where there are both.
 
     The interval of a critical size reaches over both the 95 % interval of the fit, whose residuals hold the misfit of
     the curve as well as the noise of the seeds, and that of a bootstrap over the seeds. A curve that cannot be judged
@@ -51,8 +69,12 @@ def analyze(data: xr.Dataset, *, order_parameter: str | None = None, step: int |
     values = curves.values.astype(float).reshape(-1, *curves.shape[2:])
     params = np.asarray(data.params, float)
     reference = np.exp(np.mean(np.log(params)))
-    fits = jax.tree.map(np.asarray, _judge(np.log10(params), params / reference, values))
-    significant = np.asarray(detect.benjamini_hochberg(fits.change.p_value))
+    partners = _partners(partners, names)
+    partner_of = {name: curves.sel(metric=other).values for name, other in partners.items()}
+    nothing = np.full(curves.shape[1:], np.nan)
+    partner = np.stack([partner_of.get(name, nothing) for name in names]).astype(float).reshape(values.shape)
+    fits = _judge(np.log10(params), params / reference, values, partner)
+    significant = np.asarray(detect.benjamini_hochberg(fits.change_test.p_value))
 
     groups = np.atleast_1d(data.data_size.values).tolist() if "data_size" in data.coords else [None]
     diverged = data.diverged.broadcast_like(curves[0]).sum(("size", "seed")).values
@@ -66,60 +88,115 @@ def analyze(data: xr.Dataset, *, order_parameter: str | None = None, step: int |
             "points": int(present.sum()),
             "sizes": len(set(params[present.any(axis=0)])),
             "diverged": int(diverged[j]),
+            "partner": partners.get(name, ""),
         }
         fit = jax.tree.map(lambda field, i=i: field[i], fits)
         findings.append(_finding(fit, params, reference, size_unit(data), details))
     return Analysis(data, tuple(findings), order_parameter)
 
 
-@jax.jit
-def _judge(log_size, relative_size, values) -> _Fits:
-    """All detectors on all curves, values [curves, seeds, sizes], as one program."""
+def _judge(*arrays: np.ndarray) -> _Fits:
+    """All detectors on all curves, as NumPy arrays: log10 and relative size, values, and those of their partners."""
+    numbers = [jnp.asarray(array, float) for array in arrays]
+    program = _program(*(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in numbers))
+    return jax.tree.map(np.asarray, program(*numbers))
+
+
+@functools.cache
+def _program(*shapes: jax.ShapeDtypeStruct) -> jax.stages.Compiled:
+    """One program for all detectors; compiled without optimisation on a CPU: half the time, and it runs in seconds."""
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else {}
+    return jax.jit(_all_detectors).lower(*shapes).compile(options)
+
+
+def _all_detectors(log_size, relative_size, values, partner) -> _Fits:
+    """Values and those of their partners are [curves, seeds, sizes], every field of the fits [curves, ...]."""
     count, seeds, _ = values.shape
-    x, y = jnp.tile(log_size, seeds), values.reshape(count, -1)
-    resampled = detect.bootstrap(detect.fit_sigmoid, log_size, values, jax.random.key(0))
+    x, size, y = jnp.tile(log_size, seeds), jnp.tile(relative_size, seeds), values.reshape(count, -1)
     return _Fits(
-        verdict=detect.classify(x, y),
-        sigmoid=detect.fit_sigmoid(x, y),
-        power_law=detect.fit_power_law(jnp.tile(relative_size, seeds), y),
-        change=detect.change_test(x, y),
-        center_se=resampled.standard_error.center,
-        center_interval=resampled.interval.center,
+        classify=detect.classify(x, y),
+        fit_sigmoid=detect.fit_sigmoid(x, y),
+        fit_power_law=detect.fit_power_law(size, y),
+        fit_piecewise_power_law=detect.fit_piecewise_power_law(size, y),
+        fit_broken_power_law=detect.fit_broken_power_law(size, y),
+        gradients=detect.gradients(x, y),
+        segment=detect.segment(x, y),
+        cusum=detect.cusum(x, y),
+        change_test=detect.change_test(x, y),
+        mirage_test=detect.mirage_test(x, y, partner.reshape(count, -1)),
+        bootstrap=detect.bootstrap(detect.fit_sigmoid, log_size, values, jax.random.key(0)),
     )
 
 
 def _finding(fit: _Fits, params: np.ndarray, reference: float, unit: str, details: dict[str, Any]) -> Finding:
     """The finding of one curve, whose fields are numbers."""
-    verdict = fit.verdict
+    verdict, seeds = fit.classify, fit.bootstrap
     kind = detect.KINDS[verdict.kind] if verdict.kind >= 0 else _TOO_FEW_POINTS
     found = kind in TRANSITIONS
-    ends = [np.fmin(verdict.interval[0], fit.center_interval[0]), np.fmax(verdict.interval[1], fit.center_interval[1])]
-    ends = ends if found else [np.nan, np.nan]
-    with np.errstate(over="ignore"):
-        critical, low, high = (float(np.power(10.0, float(place))) for place in (verdict.center, *ends))
-    parameters, exponent, exponent_se = {}, math.nan, math.nan
-    if kind == "sigmoid":
-        parameters = {name: float(getattr(fit.sigmoid, name)) for name in ("center", "rate", "low", "high")}
-    elif kind == "power_law":
-        exponent, exponent_se = float(fit.power_law.exponent), float(fit.power_law.exponent_se)
-        parameters = {name: float(getattr(fit.power_law, name)) for name in ("floor", "amplitude", "exponent")}
-        parameters["reference"] = float(reference)
+    ends = np.fmin(verdict.interval, seeds.interval.center)[0], np.fmax(verdict.interval, seeds.interval.center)[1]
+    critical, low, high = _sizes((verdict.center, *(ends if found else (np.nan, np.nan))))
+    exponent = (fit.fit_power_law.exponent, fit.fit_power_law.exponent_se) if kind == "power_law" else (np.nan, np.nan)
+    mirage = detect.MIRAGE_KINDS[fit.mirage_test.kind] if found and details["partner"] else ""
     return Finding(
         kind=kind,
         verdict=_verdict(kind, Interval(low, high), unit),
-        remark=_remark(kind, fit, params, details["diverged"]),
+        remark=_remark(kind, fit, params, mirage, details),
         critical_size=critical,
         interval=Interval(low, high),
         width=float(verdict.width),
-        bootstrap_se=float(fit.center_se) if found else math.nan,
+        bootstrap_se=float(seeds.standard_error.center) if found else math.nan,
         delta_bic=float(verdict.delta_bic),
         bic={name: float(value) for name, value in zip(detect.KINDS, verdict.bic, strict=True)},
-        p_value=float(fit.change.p_value),
-        exponent=exponent,
-        exponent_se=exponent_se,
-        parameters=parameters,
+        p_value=float(fit.change_test.p_value),
+        exponent=float(exponent[0]),
+        exponent_se=float(exponent[1]),
+        parameters=_parameters(kind, fit, reference),
+        slope=_slope(fit.gradients, params),
+        breaks=_breaks(fit.fit_broken_power_law, reference, details["points"]) if kind == "broken_power_law" else (),
+        mirage=mirage,
+        detectors={name: result for name, result in fit._asdict().items() if name != "bootstrap"},
         **details,
     )
+
+
+def _parameters(kind: str, fit: _Fits, reference: float) -> dict[str, float]:
+    """The numbers of the fit of that kind that a curve can be drawn from."""
+    names, result = {
+        "sigmoid": (("center", "rate", "low", "high"), fit.fit_sigmoid),
+        "power_law": (("floor", "amplitude", "exponent"), fit.fit_power_law),
+        "broken_power_law": (("a", "b", "c", "d", "f"), fit.fit_broken_power_law),
+    }.get(kind, ((), None))
+    parameters = {name: np.asarray(getattr(result, name), float).tolist() for name in names}
+    return parameters | ({"reference": float(reference)} if kind.endswith("power_law") else {})
+
+
+def _slope(fit: detect.Gradients, params: np.ndarray) -> Slope | None:
+    """The derivative at each size, which is the same for all seeds that are there."""
+    present = np.isfinite(fit.first).reshape(-1, len(params))
+    seen = present.any(axis=0)
+    if not seen.any():
+        return None
+    row = present.argmax(axis=0)[seen], np.flatnonzero(seen)
+    value, error = (field.reshape(-1, len(params))[row] for field in (fit.first, fit.first_se))
+    steepest, low, high = _sizes((fit.steepest, *fit.steepest_interval))
+    return Slope(*(tuple(a.tolist()) for a in (params[seen], value, error)), steepest, Interval(low, high))
+
+
+def _breaks(fit: detect.BrokenPowerLaw, reference: float, points: int) -> tuple[Break, ...]:
+    """The breaks of a broken power law whose place is known, in sizes, with the exponents of size beside them."""
+    reach = float(student_t_975(points - 3 - 3 * fit.d.size))
+    before, breaks = -np.asarray(fit.c, float).cumsum(), []
+    for i, (place, error) in enumerate(zip(fit.d, fit.log_d_se, strict=True)):
+        if fit.status <= 1 and np.isfinite(error):
+            ends = reference * place * np.exp([-reach * error, reach * error])
+            breaks.append(Break(float(reference * place), Interval(*ends.tolist()), *before[i : i + 2].tolist()))
+    return tuple(breaks)
+
+
+def _sizes(log_sizes) -> list[float]:
+    """Sizes from their decimal logarithms; one beyond all numbers is infinite."""
+    with np.errstate(over="ignore"):
+        return np.power(10.0, np.asarray(log_sizes, float)).tolist()
 
 
 def _verdict(kind: str, interval: Interval, unit: str) -> str:
@@ -130,17 +207,28 @@ def _verdict(kind: str, interval: Interval, unit: str) -> str:
     return f"no transition: {SMOOTH[kind]}" if kind in SMOOTH else kind
 
 
-def _remark(kind: str, fit: _Fits, params: np.ndarray, diverged: int) -> str:
-    """What limits the verdict: levels that were not reached, models that were lost."""
-    remarks = []
+def _remark(kind: str, fit: _Fits, params: np.ndarray, mirage: str, details: Mapping[str, Any]) -> str:
+    """What limits the verdict: levels that were not reached, a metric that makes the jump, models that were lost."""
+    verdict, diverged, remarks = fit.classify, details["diverged"], []
     if kind == "sigmoid":
-        before = fit.verdict.center - fit.verdict.width / 2 < np.log10(params.min())
-        beyond = fit.verdict.center + fit.verdict.width / 2 > np.log10(params.max())
+        before = verdict.center - verdict.width / 2 < np.log10(params.min())
+        beyond = verdict.center + verdict.width / 2 > np.log10(params.max())
         ends = [name for name, outside in (("begins before", before), ("ends beyond", beyond)) if outside]
         remarks += [f"{' and '.join(ends)} the measured sizes"] if ends else []
+    if mirage in ("in the metric", "in the model"):
+        remarks.append(f"{details['partner']} says that the jump is {mirage}")
     if diverged:
         remarks.append(f"{diverged} diverged {'model' if diverged == 1 else 'models'} left out")
     return "; ".join(remarks)
+
+
+def _partners(chosen: Mapping[str, str] | None, names: tuple[str, ...]) -> dict[str, str]:
+    if chosen is None:
+        return {name: other for name, other in PARTNERS.items() if {name, other} <= set(names)}
+    for name in (*chosen, *chosen.values()):
+        if name not in names:
+            raise InputError(f"partners names {name!r}: choose from {', '.join(names)}.")
+    return dict(chosen)
 
 
 def _order_parameter(chosen: str | None, names: tuple[str, ...], data: xr.Dataset) -> str:

@@ -96,6 +96,7 @@ def analyze(
     by: str | None = None,
     group: str | None = None,
     order_parameter: str | None = None,
+    partner: tuple[str, ...] = (),
     out: Path | None = None,
 ) -> None:
     """Look for transitions in a sweep.nc, or in a CSV of anyone's own curves.
@@ -107,16 +108,19 @@ def analyze(
         by: CSV: the column that tells repeats (seeds) apart.
         group: CSV: the column of a second control parameter, such as data size.
         order_parameter: The metric that the headline and the phase diagram are about.
+        partner: METRIC=OTHER, a thresholded metric (accuracy) and the continuous one (a log-likelihood) that tells if a
+            jump of the first is in the models; by default accuracy=probe_cross_entropy in a sweep.
         out: New folder for results; by default the name of the file with -analysis.
     """
     from jaxphase.curves import read
 
+    partners = dict(_pair(text) for text in partner) or None
     data = read(file, x=x, y=y, by=by, group=group)
     folder = out or Path(f"{file.stem}-analysis")
     if folder.exists():
         raise InputError(f"{folder} exists: name another folder with --out.")
     _start_jax()
-    _analyse(data, folder, order_parameter)
+    _analyse(data, folder, order_parameter, partners)
 
 
 @app.command
@@ -142,11 +146,18 @@ def _sweep(spec: SweepSpec, config: PhaseTransitionConfig, out: Path, resume: bo
     _analyse(run(spec, out, config=config, resume=resume), out, config.order_parameter)
 
 
-def _analyse(data, folder: Path, order_parameter: str | None) -> None:
+def _pair(text: str) -> tuple[str, str]:
+    metric, equals, other = text.partition("=")
+    if not (metric and equals and other):
+        raise InputError(f"partner is {text!r}: give METRIC=OTHER, such as accuracy=cross_entropy.")
+    return metric, other
+
+
+def _analyse(data, folder: Path, order_parameter: str | None, partners: dict[str, str] | None = None) -> None:
     from jaxphase.analysis import analyze as analyse
     from jaxphase.plots import write_figures
 
-    analysis = analyse(data, order_parameter=order_parameter)
+    analysis = analyse(data, order_parameter=order_parameter, partners=partners)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         analysis.to_json(folder / "analysis.json")

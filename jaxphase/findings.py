@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import xarray as xr
 from rich import box
 from rich.table import Table
@@ -31,6 +32,25 @@ class Interval(NamedTuple):
     high: float
 
 
+class Slope(NamedTuple):
+    """Change of a metric per decade of size, [sizes], with standard errors and where it is largest."""
+
+    sizes: tuple[float, ...]
+    value: tuple[float, ...]
+    standard_error: tuple[float, ...]
+    steepest: float
+    interval: Interval
+
+
+class Break(NamedTuple):
+    """Where a power law over a floor changes its exponent, and the exponents on either side."""
+
+    size: float
+    interval: Interval
+    before: float
+    after: float
+
+
 class Boundary(NamedTuple):
     """Where the order parameter changes at one data size; NaN where it has no transition."""
 
@@ -51,6 +71,11 @@ class Finding:
     smooth curve, against it where negative. p_value is for a straight line in log size against one change of slope,
     and significant its Benjamini-Hochberg decision at 5 % over all curves. points, sizes: how many there were;
     diverged: how many models were left out.
+
+    slope is None where there are too few points, breaks are those of a broken power law. mirage, of a metric with a
+    transition and a continuous partner, is the verdict of `detect.mirage_test` on the two, partner the other's name.
+    detectors holds what every detector of `jaxphase.detect` gave, by name, x being log10 of the size or, for power
+    laws, the size over `reference`.
     """
 
     metric: str
@@ -68,10 +93,15 @@ class Finding:
     significant: bool
     exponent: float
     exponent_se: float
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Any]
     points: int
     sizes: int
     diverged: int
+    slope: Slope | None = None
+    breaks: tuple[Break, ...] = ()
+    partner: str = ""
+    mirage: str = ""
+    detectors: Mapping[str, NamedTuple] = field(default_factory=dict)
 
     @property
     def has_transition(self) -> bool:
@@ -120,7 +150,7 @@ class Analysis:
                 "headline": self.headline,
                 "step": self.dataset.step.item() if "step" in self.dataset.coords else None,
                 "size_unit": size_unit(self.dataset),
-                "boundary": [point._asdict() for point in self.boundary],
+                "boundary": list(self.boundary),
                 "findings": [vars(finding) for finding in self.findings],
             }
         )
@@ -208,6 +238,10 @@ def _listed(words: list[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if hasattr(value, "_asdict") and not isinstance(value, Interval):
+        value = value._asdict()
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
     if isinstance(value, Mapping):
         return {name: _plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):

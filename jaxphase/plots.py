@@ -33,16 +33,16 @@ STYLE = {
     "figure.dpi": 100,
 }
 COLUMNS = 3
-# Degrees of the polynomial in log size that a kind is drawn as. The parameters of a broken law are not known here; over
-# the few decades of a sweep a cubic follows it by eye.
-_DEGREES = {"constant": 0, "linear": 1, "broken_power_law": 3}
+# Degrees of the polynomial in log size that a kind is drawn as.
+_DEGREES = {"constant": 0, "linear": 1}
 
 
 def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure":
     """A panel per metric, all by default: seeds as points, their mean with its standard error, the fit of the verdict.
 
-    Each data size has a colour; a critical size is a vertical line in its 95 % interval. Raises InputError for a metric
-    that the analysis does not have.
+    Each data size has a colour; a critical size is a dashed line in its 95 % interval, a break of a power law a dotted
+    one. Below each panel is the slope per decade of size with its 95 % band, and a triangle where it is steepest.
+    Raises InputError for a metric that the analysis does not have.
     """
     known = tuple(dict.fromkeys(finding.metric for finding in analysis.findings))
     for name in metrics or ():
@@ -51,18 +51,19 @@ def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure"
     names = tuple(metrics or known)
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
-    height = 2.2 + 0.16 * analysis.dataset.sizes.get(
-        "data_size", 1
-    )  # a line of words above the panel for each data size
-    with _figure(3.05 * columns + 0.4, height * rows + 0.6) as figure:
-        panels = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-        for panel in panels[len(names) :]:
-            panel.remove()
-        for i, (panel, name) in enumerate(zip(panels, names, strict=False)):
-            _panel(panel, analysis, [finding for finding in analysis.findings if finding.metric == name])
+    words = 0.16 * analysis.dataset.sizes.get("data_size", 1)  # a line of words above the panel for each data size
+    with _figure(3.05 * columns + 0.4, (3.0 + words) * rows + 0.6) as figure:
+        grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False, height_ratios=(3.4, 1) * rows)
+        panels, strips = grid[::2].ravel(), grid[1::2].ravel()
+        for axes in (*panels[len(names) :], *strips[len(names) :]):
+            axes.remove()
+        for i, (panel, strip, name) in enumerate(zip(panels, strips, names, strict=False)):
+            findings = [finding for finding in analysis.findings if finding.metric == name]
+            _panel(panel, analysis, findings)
+            _strip(strip, findings)
             if i + columns >= len(names):
-                panel.set_xlabel(f"model size ({size_unit(analysis.dataset)})")
-                panel.xaxis.set_tick_params(labelbottom=True)
+                strip.set_xlabel(f"model size ({size_unit(analysis.dataset)})")
+                strip.xaxis.set_tick_params(labelbottom=True)
         _legend(figure, analysis, columns)
     return figure
 
@@ -110,11 +111,16 @@ def predict(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarr
         return p["low"] + (p["high"] - p["low"]) / 2 * (1 + np.tanh(p["rate"] * (log_size - p["center"]) / 2))
     if finding.kind == "power_law" and np.isfinite(p["exponent"]):
         return p["floor"] + p["amplitude"] * (sizes / p["reference"]) ** p["exponent"]
+    if finding.kind == "broken_power_law" and np.isfinite(p["c"]).all():
+        t, y = sizes / p["reference"], (sizes / p["reference"]) ** -p["c"][0]
+        for change, place, bend in zip(p["c"][1:], p["d"], p["f"], strict=True):
+            y = y * np.exp(-change * bend * np.logaddexp(0, np.log(t / place) / bend))
+        return p["a"] + p["b"] * y
     x, y = _points(analysis, finding)
     if finding.kind == "step":
         left = x < finding.critical_size
         return np.where(sizes < finding.critical_size, y[left].mean(), y[~left].mean())
-    if finding.kind not in ("power_law", *_DEGREES):
+    if finding.kind not in ("power_law", "broken_power_law", *_DEGREES):
         return np.full(sizes.shape, np.nan)
     return np.polynomial.Polynomial.fit(np.log10(x), y, _DEGREES.get(finding.kind, 1))(log_size)
 
@@ -145,11 +151,29 @@ def _panel(panel: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
         if finding.has_transition:
             panel.axvspan(*finding.interval, color=color, alpha=0.16, lw=0, zorder=0)
             panel.axvline(finding.critical_size, color=color, lw=1, ls="--", zorder=1)
+        for place in finding.breaks:
+            panel.axvspan(*place.interval, color=color, alpha=0.08, lw=0, zorder=0)
+            panel.axvline(place.size, color=color, lw=1, ls=":", zorder=1)
     title, unit = _named(analysis, findings[0].metric)
     reach = 0.04 * np.log(params.max() / params.min())
     panel.set(xscale="log", xlim=(params.min() * np.exp(-reach), params.max() * np.exp(reach)), ylabel=unit)
     panel.set_title(textwrap.fill(title, 34), loc="left", fontweight="bold", pad=5 + 11 * len(findings))
     _verdicts(panel, findings)
+
+
+def _strip(strip: "Axes", findings: list[Finding]) -> None:
+    """The slope of a metric per decade of size, its 95 % band, and where it is steepest."""
+    strip.axhline(0, color="0.75", lw=0.8, zorder=0)
+    for finding, color in zip(findings, _colors(len(findings)), strict=True):
+        if finding.slope is None:
+            continue
+        sizes, value, error = map(np.asarray, finding.slope[:3])
+        strip.fill_between(sizes, value - 1.96 * error, value + 1.96 * error, color=color, alpha=0.2, lw=0)
+        strip.plot(sizes, value, color=color, lw=1)
+        if math.isfinite(finding.slope.steepest):
+            height = np.interp(np.log(finding.slope.steepest), np.log(sizes), value)
+            strip.plot(finding.slope.steepest, height, "^" if height > 0 else "v", color=color, ms=4, mew=0)
+    strip.set_ylabel("per decade")
 
 
 def _verdicts(panel: "Axes", findings: list[Finding]) -> None:
@@ -179,7 +203,10 @@ def _legend(figure: "Figure", analysis: Analysis, columns: int) -> None:
     ]
     if any(finding.has_transition for finding in analysis.findings):
         signs.append(Line2D([], [], color="0.4", lw=1, ls="--", label="critical size"))
-        signs.append(Patch(color="0.4", alpha=0.25, lw=0, label="95 % interval"))
+    if any(finding.breaks for finding in analysis.findings):
+        signs.append(Line2D([], [], color="0.4", lw=1, ls=":", label="break of a power law"))
+    signs.append(Patch(color="0.4", alpha=0.25, lw=0, label="95 % interval"))
+    signs.append(Line2D([], [], color="0.4", marker="^", ms=4, lw=0, label="steepest"))
     for handles, place in ((colors, "outside upper center"), (signs, "outside lower center")):
         if handles:
             figure.legend(handles=handles, loc=place, ncols=2 * columns)

@@ -140,7 +140,7 @@ def curves():
     """Six metrics at one data size, as from a CSV."""
     restless = sigmoid(4.5, 8) + noise(6, 0.002)
     restless[5:7] += noise(22, 0.1)[5:7]
-    late = sigmoid(5.9, 3) + noise(8, 0.005)
+    late = sigmoid(5.5, 4) + noise(8, 0.005)
     jump = np.where(X < 4.4, 0.2, 0.7) + noise(10, 0.005)
     few = sigmoid(4.5) + noise(11)
     few[4:] = np.nan
@@ -176,7 +176,12 @@ def test_a_jump_between_neighbouring_sizes_is_a_step_between_them(curves):
 
 
 def test_a_crossover_that_the_sizes_do_not_span_says_so(curves):
+    assert found(curves, "late").kind == "sigmoid"
     assert found(curves, "late").remark == "ends beyond the measured sizes"
+
+
+def test_a_rise_that_is_seen_to_its_middle_is_no_crossover(mirages):
+    assert not found(mirages, "half").has_transition
 
 
 def test_a_curve_of_too_few_sizes_is_not_judged(curves):
@@ -237,3 +242,65 @@ def test_a_spec_of_another_program_is_not_read(swept):
     foreign = swept.copy()
     foreign.attrs = {"spec": "not [ TOML"}
     assert analyze(foreign).order_parameter == "mutual_information"
+
+
+@pytest.fixture(scope="module")
+def mirages():
+    """Thresholded metrics, one whose partner drifts and one whose partner jumps; a broken law; half a rise."""
+    rng = np.random.default_rng(0)
+    loss, jump = 0.2 + 2 * 10 ** (-0.35 * (X - 3)), 1 / (1 + np.exp(-7 * (X - 4.5)))
+    table = {
+        "exact": 1 / (1 + np.exp((loss - 0.9) / 0.06)),
+        "loss": loss,
+        "skill": 0.1 + 0.8 * jump**2,
+        "score": 2 - jump,
+        "half": sigmoid(5.9, 3),
+    }
+    variables = {name: (("size", "seed"), curve + 0.02 * rng.standard_normal((12, 3))) for name, curve in table.items()}
+    bent = 0.9 * 10 ** (-0.05 * (X - 3) - 0.5 * np.maximum(X - 4.7, 0)) * np.exp(0.01 * rng.standard_normal((12, 3)))
+    variables["bent"] = (("size", "seed"), bent)
+    data = xr.Dataset(variables, {"params": ("size", SIZES, {"long_name": "parameters"})})
+    return analyze(data, partners={"exact": "loss", "skill": "score"})
+
+
+def test_a_jump_is_in_the_metric_or_in_the_models_as_its_partner_says(mirages):
+    exact, skill = found(mirages, "exact"), found(mirages, "skill")
+    assert (exact.kind, exact.partner, exact.mirage) == ("sigmoid", "loss", "in the metric")
+    assert (skill.kind, skill.partner, skill.mirage) == ("sigmoid", "score", "in the model")
+    assert "loss says that the jump is in the metric" in exact.remark
+    assert found(mirages, "loss").mirage == ""
+
+
+def test_a_broken_law_has_its_break_and_the_exponents_beside_it(mirages):
+    bent = found(mirages, "bent")
+    assert bent.kind == "broken_power_law"
+    (place,) = bent.breaks
+    assert place.interval.low < 10**4.7 < place.interval.high
+    assert place.before == pytest.approx(-0.05, abs=0.03)
+    assert place.after == pytest.approx(-0.55, abs=0.15), "the floor is not known"
+    assert not found(mirages, "loss").breaks
+
+
+def test_every_curve_has_a_slope_and_where_it_is_steepest(mirages):
+    slope = found(mirages, "skill").slope
+    assert slope.interval.low < slope.steepest < slope.interval.high
+    assert 10**4.4 < slope.steepest < 10**4.8
+    jump = 1 / (1 + np.exp(-7 * (X[:, 0] - 4.5)))
+    truth = -7 * jump * (1 - jump)
+    score = found(mirages, "score").slope
+    error = np.abs(np.array(score.value) - truth) / np.array(score.standard_error)
+    assert np.median(error) < 2
+
+
+def test_every_detector_is_in_the_findings_and_in_the_json(mirages):
+    names = {"classify", "fit_sigmoid", "fit_power_law", "fit_piecewise_power_law", "fit_broken_power_law", "gradients"}
+    names |= {"segment", "cusum", "change_test", "mirage_test"}
+    written = next(entry for entry in mirages.to_dict()["findings"] if entry["metric"] == "bent")
+    assert set(found(mirages, "bent").detectors) == set(written["detectors"]) == names
+    assert written["detectors"]["fit_piecewise_power_law"]["n_breaks"] == 1
+    assert len(written["detectors"]["segment"]["break_probability"]) == 36
+
+
+def test_a_partner_that_is_not_there_is_named(swept):
+    with pytest.raises(InputError, match="partners names 'bits'"):
+        analyze(swept, partners={"ability": "bits"})

@@ -106,6 +106,7 @@ def test_a_csv_of_ones_own_is_analysed(tmp_path):
         ("params,loss\n-5,1\n", ["--x", "params", "--y", "loss"], "-5"),
         ("params,loss\n1,1\n2,1\n3,1\n", ["--x", "params", "--y", "loss"], "sizes"),
         ("", ["--x", "params", "--y", "loss"], "own.csv"),
+        ("params,loss\n1,1\n", ["--x", "params", "--y", "loss", "--partner", "loss"], "METRIC=OTHER"),
     ],
 )
 def test_bad_csv_is_one_sentence(tmp_path, text, options, message):

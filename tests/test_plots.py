@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from jaxphase import plots
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis, Finding, Interval
+from jaxphase.findings import Analysis, Break, Finding, Interval, Slope
 
 SIZES = np.geomspace(1e3, 1e6, 10)
 X = np.log10(SIZES)[:, None]
@@ -34,7 +34,11 @@ SHAPES = {
     ),
     "line": ("linear", 0.3 * X, {}),
     "flat": ("constant", 0.4 + 0 * X, {}),
-    "bent": ("broken_power_law", (X - 3) ** 3, {}),
+    "bent": (
+        "broken_power_law",
+        0.2 + 3 * 10 ** (-0.1 * (X - 4)) * (1 + 10 ** ((X - 5) / 0.3)) ** (-0.6 * 0.3),
+        {"a": 0.2, "b": 3, "c": [0.1, 0.6], "d": [10], "f": [0.3], "reference": 1e4},
+    ),
     "few": ("too few points", np.where(X < 4, 1.0, np.nan), {}),
 }
 
@@ -54,6 +58,8 @@ def finding(metric, data_size, kind, parameters):
         bic={},
         significant=False,
         parameters=parameters,
+        slope=Slope(tuple(SIZES), (0.1, *(0.5,) * 8, 0.1), (0.05,) * 10, SIZES[4], Interval(SIZES[2], SIZES[6])),
+        breaks=(Break(1e5, Interval(6e4, 2e5), -0.1, -0.7),) if kind == "broken_power_law" else (),
         points=30,
         sizes=10,
         diverged=0,
@@ -84,37 +90,63 @@ def figure():
     return plots.curves(analysed())
 
 
+def panels(figure):
+    """The axes of the metrics, without the strips of their slopes."""
+    return [axes for axes in figure.axes if axes.get_title(loc="left")]
+
+
+def strips(figure):
+    return [axes for axes in figure.axes if not axes.get_title(loc="left")]
+
+
 def words(axes):
     return [text.get_text() for text in axes.texts]
 
 
 def test_every_metric_has_one_panel_with_title_unit_and_verdicts(figure):
-    assert [axes.get_title(loc="left") for axes in figure.axes] == [f"long name of {name}" for name in SHAPES]
-    assert {axes.get_ylabel() for axes in figure.axes} == {"nats"}
+    assert [axes.get_title(loc="left") for axes in panels(figure)] == [f"long name of {name}" for name in SHAPES]
+    assert {axes.get_ylabel() for axes in panels(figure)} == {"nats"}
     assert {axes.get_xscale() for axes in figure.axes} == {"log"}
-    for axes, (kind, *_) in zip(figure.axes, SHAPES.values(), strict=True):
+    for axes, (kind, *_) in zip(panels(figure), SHAPES.values(), strict=True):
         said = "crossover at 31,600 [20,000, 50,000]" if kind == "sigmoid" else f"judged {kind}"
         assert words(axes) == [said, said]
 
 
-def test_the_lowest_panels_name_the_model_size(figure):
-    assert [axes.get_xlabel() for axes in figure.axes] == [""] * 5 + ["model size (parameters)"] * 3
+def test_below_every_panel_is_the_slope_with_its_band_and_steepest_point(figure):
+    assert len(strips(figure)) == len(SHAPES)
+    for axes in strips(figure):
+        assert axes.get_ylabel() == "per decade"
+        _, slope, steepest, *_ = axes.lines
+        np.testing.assert_allclose(slope.get_ydata(), [0.1, *[0.5] * 8, 0.1])
+        assert (steepest.get_marker(), steepest.get_ydata()[0]) == ("^", 0.5)
+        assert steepest.get_xdata()[0] == pytest.approx(SIZES[4])
+        heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+        assert (heights.min(), heights.max()) == pytest.approx((0.1 - 0.098, 0.5 + 0.098))
 
 
-def test_the_interval_and_critical_size_drawn_are_those_found(figure):
-    for axes, (kind, *_) in zip(figure.axes, SHAPES.values(), strict=True):
+def test_the_lowest_strips_name_the_model_size(figure):
+    assert [axes.get_xlabel() for axes in strips(figure)] == [""] * 5 + ["model size (parameters)"] * 3
+    assert not any(axes.get_xlabel() for axes in panels(figure))
+
+
+def test_the_intervals_critical_sizes_and_breaks_drawn_are_those_found(figure):
+    for axes, (kind, *_) in zip(panels(figure), SHAPES.values(), strict=True):
         bands = [edge for patch in axes.patches for edge in (patch.get_x(), patch.get_x() + patch.get_width())]
-        lines = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"]
-        expected = 2 if kind in ("sigmoid", "step") else 0
-        assert bands == pytest.approx([2e4, 5e4] * expected)
-        assert lines == pytest.approx([10**4.5] * expected)
+        lines = {
+            style: [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == style]
+            for style in ("--", ":")
+        }
+        transition, broken = 2 * (kind in ("sigmoid", "step")), 2 * (kind == "broken_power_law")
+        assert bands == pytest.approx([2e4, 5e4] * transition + [6e4, 2e5] * broken)
+        assert lines["--"] == pytest.approx([10**4.5] * transition)
+        assert lines[":"] == pytest.approx([1e5] * broken)
 
 
 def test_the_legend_is_drawn_once_and_names_the_data_sizes(figure):
     assert all(axes.get_legend() is None for axes in figure.axes)
     labels = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert labels[:2] == ["64 training images", "1,024 training images"]
-    assert labels[-2:] == ["critical size", "95 % interval"]
+    assert labels[-4:] == ["critical size", "break of a power law", "95 % interval", "steepest"]
 
 
 @pytest.mark.parametrize("metric", [name for name in SHAPES if name != "few"])
@@ -139,7 +171,8 @@ def test_means_and_their_standard_errors_are_those_of_the_seeds(figure):
 
 
 def test_metrics_can_be_chosen_and_an_unknown_one_is_refused():
-    assert [axes.get_title(loc="left") for axes in plots.curves(analysed(), ["loss"]).axes] == ["long name of loss"]
+    chosen = plots.curves(analysed(), ["loss"])
+    assert [axes.get_title(loc="left") for axes in panels(chosen)] == ["long name of loss"]
     with pytest.raises(InputError, match="'skill': choose from ability, falling"):
         plots.curves(analysed(), ["skill"])
 
@@ -192,7 +225,7 @@ def test_one_data_size_taken_from_a_sweep_is_named_in_the_legend():
     whole = analysed(["loss"])
     one = Analysis(whole.dataset.isel(data_size=1), whole.findings[1:], "loss")
     labels = [text.get_text() for legend in plots.curves(one).legends for text in legend.get_texts()]
-    assert labels == ["1,024 training images", "mean ± standard error", "fit"]
+    assert labels == ["1,024 training images", "mean ± standard error", "fit", "95 % interval", "steepest"]
 
 
 def test_figures_are_written_as_png_and_leave_no_state_behind(tmp_path):

@@ -1,10 +1,12 @@
 """Detectors: one curve in, one NamedTuple out, over any leading axes. See `curve_detector` for what they share."""
 
 from .batched import curve_detector
+from .broken_power_law import BrokenPowerLaw, fit_broken_power_law
 from .correlation import IntegratedTime, autocorrelation, correlation_length, integrated_time
 from .cusum import Cusum, cusum
 from .derivatives import Gradients, gradients
 from .mirage import MIRAGE_KINDS, Mirage, mirage_test
+from .piecewise_power_law import PiecewisePowerLaw, fit_piecewise_power_law
 from .power_law import PowerLaw, fit_power_law
 from .segment import Segmentation, segment
 from .sigmoid import Sigmoid, fit_sigmoid
@@ -15,11 +17,13 @@ __all__ = [
     "KINDS",
     "MIRAGE_KINDS",
     "Bootstrap",
+    "BrokenPowerLaw",
     "ChangeTest",
     "Cusum",
     "Gradients",
     "IntegratedTime",
     "Mirage",
+    "PiecewisePowerLaw",
     "PowerLaw",
     "Segmentation",
     "Sigmoid",
@@ -32,6 +36,8 @@ __all__ = [
     "correlation_length",
     "curve_detector",
     "cusum",
+    "fit_broken_power_law",
+    "fit_piecewise_power_law",
     "fit_power_law",
     "fit_sigmoid",
     "gradients",

@@ -38,9 +38,9 @@ def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
     x, y, weight: `[..., n]`, weight the relative inverse variance; repeated x are welcome. bandwidth is the standard
     deviation of the Gaussian window in units of x, one number for all curves; None chooses one per curve, of ten the
     best by leave-one-out for local lines: these need a narrower window than the cubic, which then has next to no bias.
-    first_interval (95 %, Student's t) holds 94.4 to 98.7 % of the slopes of lines, and of sigmoids whose 10-90 % width is
-    five gaps between points or more, with 20 to 200 points and noise of 0.6 to 6 % of the rise; with 9 points 98.6 to
-    100 %. Sharper bends have a bias that no error tells.
+    first_interval (95 %, Student's t) holds 94.4 to 98.7 % of the slopes of lines, and of sigmoids whose 10-90 % width
+    is five gaps between points or more, with 20 to 200 points and noise of 0.6 to 6 % of the rise; with 9 points 98.6
+    to 100 %. Sharper bends have a bias that no error tells.
 
     steepest is the point of largest |first|, steepest_interval reaches to the nearest points on either side that are
     significantly less steep (5 % for all together); inflection is the zero of second next to it, NaN if none is

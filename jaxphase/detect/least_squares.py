@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .batched import once_per_grid
 
@@ -55,8 +56,10 @@ def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24, floor=True):
     """Best `theta` in the box `[low, high]`, with the floor, the amplitude and the weighted sum of squared errors.
 
     shape(theta, u) -> [n] for theta [p]; u [n] of order one; grid [m, p] candidate starts, the same for every curve on
-    the same u; floor=False holds the floor at zero. The result can be differentiated with respect to u, y and weight:
-    the implicit function theorem gives the derivative of a theta inside the box, one on the edge does not move.
+    the same u; floor=False holds the floor at zero. A grid [g, m, p] is for an sse with many local minima: the best of
+    each of the g groups takes a third of the steps, and only the best of these goes on to take them all.
+    The result can be differentiated with respect to u, y and weight: the implicit function theorem gives the derivative
+    of a theta inside the box, one on the edge does not move.
     """
 
     def objective(theta, u, y, weight):
@@ -67,7 +70,11 @@ def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24, floor=True):
         start = best_of_grid(shape, u, y, weight, grid=grid, low=low, high=high, floor=floor)
         centred = y - _center(y, weight, floor)
         model = functools.partial(_normal_equations, shape, u, centred, weight, floor)
-        return levenberg_marquardt(model, start, low, high, steps=steps)
+        if start.ndim == 2:
+            polish = functools.partial(levenberg_marquardt, model, low=low, high=high, steps=steps // 3)
+            start, sse = jax.vmap(polish)(start)
+            start = start[jnp.argmin(sse)]
+        return levenberg_marquardt(model, start, low, high, steps=steps)[0]
 
     @minimum.defjvp
     def _(primals, tangents):
@@ -98,28 +105,41 @@ def project(column, y, weight, *, floor=True):
 
 
 def best_of_grid(shape, u, y, weight, *, grid, low, high, floor):
-    """The candidate that explains most of y, from one matrix product for all curves on one grid of u."""
+    """The candidate, or that of each group, that explains most of y: one matrix product for all curves on one u."""
 
     def directions(axis):
         u, weight, low, high = axis
         theta = jnp.clip(jnp.asarray(grid, u.dtype), low, high)
-        column = jax.vmap(shape, (0, None))(theta, u)
+        column = jnp.vectorize(lambda theta: shape(theta, u), signature="(p)->(n)")(theta)
         column = jnp.sqrt(weight) * (column - _center(column, weight, floor)[..., None])
         norm = jnp.linalg.norm(column, axis=-1, keepdims=True)
         return theta, column / jnp.where(norm > 0, norm, 1)
 
     def best(built, y):
         theta, direction = built
-        return theta[index_of_largest(jnp.square(direction @ y))]
+        choose = jnp.vectorize(lambda theta, gain: theta[index_of_largest(gain)], signature="(m,p),(m)->(p)")
+        return choose(theta, jnp.square(direction @ y))
 
     centred = jnp.sqrt(weight) * (y - _center(y, weight, floor))
     return once_per_grid(directions, best)((u, weight, low, high), centred)
 
 
 def index_of_largest(values):
-    """`argmax` of values [n] in two plain passes, of which XLA's own takes three times as long on a CPU."""
-    index = jnp.arange(len(values), dtype=values.dtype)
-    return jnp.min(jnp.where(values == jnp.max(values), index, len(values) - 1)).astype(int)
+    """`argmax` over the last axis in two plain passes, of which XLA's own takes three times as long on a CPU."""
+    size = values.shape[-1]
+    index = jnp.arange(size, dtype=values.dtype)
+    top = jnp.max(values, axis=-1, keepdims=True)
+    return jnp.min(jnp.where(values == top, index, size - 1), axis=-1).astype(int)
+
+
+def spread(*ranges, size):
+    """Points `[size, d]` that fill a box evenly: multiples of the d-dimensional golden ratio, modulo one."""
+    ratio = 2.0
+    for _ in range(50):
+        ratio = (1 + ratio) ** (1 / (len(ranges) + 1))
+    part = (np.arange(1, size + 1)[:, None] * ratio ** -np.arange(1.0, len(ranges) + 1)) % 1
+    low, high = np.array(ranges).T
+    return low + (high - low) * part
 
 
 def _center(values, weight, floor):
@@ -146,7 +166,7 @@ def _normal_equations(shape, u, centred_y, weight, floor, theta):
 
 
 def levenberg_marquardt(model, start, low, high, *, steps):
-    """Minimise over a box in `steps` trials; model(theta) -> value, half its gradient, curvature."""
+    """Minimise over a box in `steps` trials: theta and value; model(theta) -> value, half its gradient, curvature."""
 
     def trial(state, _):
         theta, damping, sse, slope, curvature = state
@@ -167,8 +187,8 @@ def levenberg_marquardt(model, start, low, high, *, steps):
     size = start.shape[-1]
     first = jnp.inf * jnp.ones((), start.dtype), jnp.zeros_like(start), jnp.eye(size, dtype=start.dtype)
     damping = jnp.asarray(0.1, start.dtype)
-    (theta, *_), _ = jax.lax.scan(trial, (start, damping, *first), length=steps + 1)
-    return theta
+    (theta, _, value, *_), _ = jax.lax.scan(trial, (start, damping, *first), length=steps + 1)
+    return theta, value
 
 
 def solve(matrix, right):
@@ -184,11 +204,13 @@ def solve(matrix, right):
 def standard_errors(jacobian, sse, dof):
     """Standard errors [p] from the full Jacobian [n, p] of the fitted curve, its rows times the root of their weight.
 
-    By QR of the columns scaled to norm one, as squaring the condition number would cost half the digits of float32.
+    A column of zeros is a parameter of which the points say nothing: its error is infinite, those of the others suppose
+    that it is known. By QR of the columns scaled to norm one, as squaring the condition number would cost half the
+    digits of float32.
     """
     norm = jnp.linalg.norm(jacobian, axis=0)
     scaled = jnp.nan_to_num(jacobian / jnp.where(norm > 0, norm, 1))
-    scaled = jnp.pad(scaled, ((0, scaled.shape[1]), (0, 0)))
+    scaled = jnp.concatenate([scaled, jnp.diag((norm == 0).astype(norm.dtype))])
     triangle = jnp.linalg.qr(scaled, mode="r")
     inverse = jax.scipy.linalg.solve_triangular(triangle, jnp.eye(triangle.shape[-1], dtype=triangle.dtype))
     variance = sse / jnp.maximum(dof, 1)

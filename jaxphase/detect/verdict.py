@@ -15,7 +15,7 @@ import numpy as np
 
 from .batched import curve_detector, once_per_grid
 from .breaks import break_gains, break_set, design
-from .least_squares import axis_unit, project, standard_values, weighted_mean
+from .least_squares import axis_unit, project, spread, standard_values, weighted_mean
 from .points import count, distinct
 from .sigmoid import fit_logistic, logistic, step_of
 from .status import OK, TOO_FEW_POINTS
@@ -149,16 +149,6 @@ def _broken_power_law(theta, u):
     place, before, after, bend = theta
     offset = u - place
     return jnp.exp(before * offset + (after - before) * bend * jax.nn.softplus(offset / bend))
-
-
-def spread(*ranges, size):
-    """Points `[size, d]` that fill a box evenly: multiples of the d-dimensional golden ratio, modulo one."""
-    ratio = 2.0
-    for _ in range(50):
-        ratio = (1 + ratio) ** (1 / (len(ranges) + 1))
-    part = (np.arange(1, size + 1)[:, None] * ratio ** -np.arange(1.0, len(ranges) + 1)) % 1
-    low, high = np.array(ranges).T
-    return low + (high - low) * part
 
 
 def _growing_and_decaying(*rates):
