@@ -67,9 +67,9 @@ def fit_broken_power_law(x, y, weight, *, n_breaks=1) -> BrokenPowerLaw:
     status 1: a parameter is at the edge of the search; for f mostly, as the break is sharper than the points can tell
     (an eighth of the gap that it is in) or as wide as half the data. A parameter at its edge has a NaN error, and the
     others' suppose it is known. status 2: y is constant, all NaN; or a power law without a break is as good (F at its
-    95 % point; without a break 95 to 99 % of curves have status 2), the 95 % interval of a ln d is longer than the data,
-    that of a change of exponent holds 0, y is straight in ln x, or b is no floating number: the estimates are what fits
-    best and no more. status 3: fewer than 4 + 3 n_breaks points or 3 + 3 n_breaks different x, all NaN.
+    95 % point; without a break 95 to 99 % of curves have status 2), the 95 % interval of a ln d is longer than the
+    data, that of a change of exponent holds 0, y is straight in ln x, or b is no floating number: the estimates are
+    what fits best and no more. status 3: fewer than 4 + 3 n_breaks points or 3 + 3 n_breaks different x, all NaN.
     Derivatives with respect to x and y are those of the exact minimum.
 
     The sum of squares has many local minima, so that the best of each of 64 groups of starts is followed: 3 ms of one
@@ -148,7 +148,7 @@ def fit_bent_exponential(u, v, weight, n_breaks):
 
 
 def bent_exponential(theta, u):
-    """`exp(-exponent) - 1`, which keeps its digits as the exponent goes to zero and the law to a broken line in ln x."""
+    """`exp(-exponent) - 1`, which keeps its digits as the exponent goes to zero and the law to a broken line."""
     return jnp.expm1(-exponent(theta, u))
 
 

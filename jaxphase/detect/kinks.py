@@ -18,7 +18,7 @@ from .points import new_x
 # A hinge of which no more than this share is new is rounding.
 _SAME = 1e-5
 # Distances from the best place at which its neighbourhood is looked at, for u in [-1, 1].
-_NEAR = np.geomspace(1e-4, 2, 16)
+_NEAR = np.geomspace(1e-4, 2, 48)
 # Places within an interval at which the slopes are looked at.
 _BETWEEN = 33
 
@@ -137,13 +137,15 @@ def kink_intervals(rows, u, weight, place, within, values, noise, dof):
 
     def moved_to(places):
         """What the move adds to the sum of squares (a difference of sums would lose digits); and the hinge there: its
-        norm squared off the other rows, its coefficient, and what it takes from that of the line."""
+        norm squared off the other rows, infinite if nothing of it is, its coefficient, and that of the line in it."""
         hinge = root * jnp.maximum(u - places[:, None], 0)
         move = hinge - root * jnp.maximum(u - place, 0)
         along, across = height + move @ kink, off(fitted, move)
         seen, bent = across @ error, jnp.sum(jnp.square(across), axis=1)
         size = jnp.square(along) + bent
         excess = (jnp.square(amount) * bent - (2 * amount * along + seen) * seen) / size
+        new = size > jnp.square(32 * jnp.finfo(u.dtype).eps) * jnp.sum(jnp.square(hinge), axis=1)
+        excess, size = jnp.where(new, excess, jnp.square(amount)), jnp.where(new, size, jnp.inf)
         return excess, size, (amount * along + seen) / size, (hinge @ null.T) @ inverse[1]
 
     near = jnp.asarray(_NEAR, u.dtype)
