@@ -3,7 +3,7 @@
 Ours runs in float32 as one call on the whole batch; compilation is shown apart. Peers run in float64 on as many curves
 as a few seconds allow, and their time is scaled to the batch. Everything in one process on one machine.
 
-    python benchmarks/detectors.py [--curves 1000] [--seconds 5] [--only NAME ...]
+    python benchmarks/detectors.py [--curves 1000] [--seconds 5] [--only NAME ...] [--parts speed quality]
 """
 
 import argparse
@@ -302,32 +302,46 @@ def segment_quality(count: int) -> dict[str, dict[str, float]]:
     return worse
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--curves", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each contender")
-    parser.add_argument("--only", nargs="*", help="cases by the beginning of their names")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    jax.config.update("jax_enable_compilation_cache", False)
+def compare_speed(count: int, seconds: float, only: list[str] | None) -> dict:
     speed = {}
     print(f"{'':44} {'compile':>8} {'steady':>10}   x peer (aim)")
-    for name, case in cases(arguments.curves).items():
-        if arguments.only is None or name.startswith(tuple(arguments.only)):
-            speed[name] = measure(case, arguments.seconds)
+    for name, case in cases(count).items():
+        if only is None or name.startswith(tuple(only)):
+            speed[name] = measure(case, seconds)
             ratios = [
-                f"{p['times']:,.0f}" + (f" ({p['target']:,.0f})" if p["target"] else "") + f" {peer}"
+                f"{p['times']:,.1f}" + (f" ({p['target']:,.0f})" if p["target"] else "") + f" {peer}"
                 for peer, p in speed[name]["peers"].items()
             ]
             times = f"{speed[name]['compile']:6.1f} s {speed[name]['seconds'] * 1e3:7.1f} ms"
             print(f"{name:44} {times}   {'; '.join(ratios)}", flush=True)
+    return speed
+
+
+def compare_quality(count: int) -> dict:
+    some = min(count, 400)  # ten starts of scipy for each take a quarter of a second
+    quality = {"segment": segment_quality(count), "sigmoid": sigmoid_quality(some)}
+    for name, table in quality.items():
+        for kind, row in table.items():
+            print(f"{name} {kind:12}", "; ".join(f"{who} {100 * share:.2f} %" for who, share in row.items()))
+    return quality
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--curves", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each contender")
+    parser.add_argument("--only", nargs="*", help="cases by the beginning of their names; nothing is written")
+    parser.add_argument("--parts", nargs="*", default=["speed", "quality"], choices=["speed", "quality"])
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    jax.config.update("jax_enable_compilation_cache", False)
+    results = {}
+    if "speed" in arguments.parts:
+        results["speed"] = compare_speed(arguments.curves, arguments.seconds, arguments.only)
+    if "quality" in arguments.parts and arguments.only is None:
+        results["quality"] = compare_quality(arguments.curves)
     if arguments.only is None:
-        some = min(arguments.curves, 400)  # each takes a quarter of a second to polish ten starts
-        quality = {"sigmoid": sigmoid_quality(some), "segment": segment_quality(arguments.curves)}
-        for name, table in quality.items():
-            for kind, row in table.items():
-                print(f"{name} {kind:12}", "; ".join(f"{who} {100 * share:.1f} %" for who, share in row.items()))
-        print(machine.write("detectors", {"speed": speed, "quality": quality}))
+        print(machine.write("detectors", results))
 
 
 if __name__ == "__main__":
