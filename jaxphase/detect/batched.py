@@ -23,23 +23,22 @@ def curve_detector(*, static=(), choices=None, per_point=(), positions=(), at_on
     static: names of the options that are part of the program; `choices` maps such a name to its legal values.
     per_point: names of the result fields with one entry per point, given back in the caller's order, NaN where missing.
     positions: names of the result fields that are the index of a point, given back as an index into the caller's order.
-    at_once: how many curves a CPU takes at a time, all if None: a detector that goes over its curves again and again is
-    faster on as many as its cache holds.
+    at_once: how many points, of all its curves, a CPU takes at a time, all if None: a detector that goes over its
+    curves again and again is faster on as many as its cache holds.
     """
 
     def decorate(one_curve):
         @functools.partial(jax.jit, static_argnames=static)
         def all_curves(x, y, weight, **options):
-            def judge(x, y, weight):
-                order, present, *curve = in_order(x, y, weight)
+            def judge(order, back, *curve):
+                present, *curve = in_order(order, *curve)
                 # An accelerator's default of 10 bits in a product would be the error of every fit.
                 with jax.default_matmul_precision("highest"):
-                    return in_callers_order(one_curve(*curve, **options), order, present)
+                    return in_callers_order(one_curve(*curve, **options), order, back, present)
 
-            return _some_at_once(jax.vmap(judge), (x, y, weight), at_once)
+            return _some_at_once(jax.vmap(judge), (*orders(x, y, weight), x, y, weight), at_once)
 
-        def in_callers_order(result, order, present):
-            back = jnp.argsort(order)
+        def in_callers_order(result, order, back, present):
             restored = {
                 name: jax.vmap(lambda field, here: jnp.where(here, field, jnp.nan))(getattr(result, name), present)[
                     back
@@ -84,11 +83,22 @@ def as_curves(x, y, weight=None):
     return tuple(jnp.broadcast_to(a.astype(dtype), shape) for a in (x, y, weight))
 
 
-def in_order(x, y, weight):
-    """One sanitised curve: `(order, present, x, y, weight)`, the last four in rising x with the missing points last."""
-    present = jnp.isfinite(x) & jnp.isfinite(y) & jnp.isfinite(weight) & (weight > 0)
-    order = jnp.lexsort((jnp.where(present, weight, 0), jnp.where(present, y, jnp.inf), jnp.where(present, x, jnp.inf)))
-    present = present[order]
+def orders(x, y, weight):
+    """How to sort curves `[batch, n]` by x with the missing points last, and how to undo it, both `[batch, n]`."""
+    present = _present(x, y, weight)
+
+    def sort():
+        order = jnp.lexsort([jnp.where(present, key, jnp.inf) for key in (weight, y, x)])
+        return order, jnp.argsort(order)
+
+    # Sorting a thousand curves takes as long as some detectors do, and most come in order.
+    index = jnp.broadcast_to(jnp.arange(x.shape[-1]), x.shape)
+    return jax.lax.cond(jnp.all(present) & jnp.all(x[:, 1:] > x[:, :-1]), lambda: (index, index), sort)
+
+
+def in_order(order, x, y, weight):
+    """One sanitised curve: `(present, x, y, weight)` in rising x with the missing points last."""
+    present = _present(x, y, weight)[order]
     count = jnp.sum(present)
     last = order[jnp.maximum(count - 1, 0)]
     x = jnp.where(present, x[order], jnp.where(count > 0, x[last], 0))
@@ -96,7 +106,11 @@ def in_order(x, y, weight):
     weight = weight / jnp.where(count > 0, jnp.sum(weight) / jnp.maximum(count, 1), 1)
     y = jnp.where(present, y[order], 0)
     y = jnp.where(present, y, jnp.sum(weight * y) / jnp.maximum(count, 1))
-    return order, present, x, y, weight
+    return present, x, y, weight
+
+
+def _present(x, y, weight):
+    return jnp.isfinite(x) & jnp.isfinite(y) & jnp.isfinite(weight) & (weight > 0)
 
 
 def once_per_grid(build, apply):
@@ -145,11 +159,11 @@ def once_per_grid(build, apply):
 
 
 def _some_at_once(judge, curves, at_once):
-    """`judge(*curves)`, on a CPU in equal parts of at most `at_once` curves, the last filled up with the first ones."""
-    count = len(curves[0])
-    if at_once is None or count <= at_once or jax.default_backend() != "cpu":
+    """`judge(*curves)`, on a CPU in equal parts of about `at_once` points, the last filled up with the first curves."""
+    count, n = curves[0].shape
+    if at_once is None or count * n <= at_once or jax.default_backend() != "cpu":
         return judge(*curves)
-    parts = -(-count // at_once)
+    parts = -(-count // max(at_once // n, 1))
     size = -(-count // parts)
     filled = (jnp.concatenate([a, a[: parts * size - count]]).reshape(parts, size, -1) for a in curves)
     result = jax.lax.map(lambda part: judge(*part), tuple(filled))

@@ -46,7 +46,7 @@ class BrokenPowerLaw(NamedTuple):
     status: jax.Array
 
 
-@curve_detector(static=("n_breaks",), choices={"n_breaks": (1, 2)}, at_once=128)
+@curve_detector(static=("n_breaks",), choices={"n_breaks": (1, 2)}, at_once=3840)
 def fit_broken_power_law(x, y, weight, *, n_breaks=1) -> BrokenPowerLaw:
     """Fit a floor a and a power law whose exponent changes smoothly at n_breaks (1 or 2) places, by least squares.
 
@@ -133,7 +133,7 @@ def fit_bent_exponential(u, v, weight, n_breaks):
     low = jnp.repeat(jnp.stack([jnp.minimum(second, last_but_one), sharpest, -steepest]), each)
     high = jnp.repeat(jnp.stack([last_but_one, widest, steepest]), each)
     grid, steps = _STARTS[n_breaks], _STEPS[n_breaks]
-    fit = fit_shape(bent_exponential, u, v, weight, grid=grid, low=low, high=high, steps=steps)
+    fit = fit_shape(bent_exponential, u, v, weight, grid=grid, low=low, high=high, steps=steps, newton=False)
 
     # Where points are unevenly spaced, a break may be sharper than those around it can tell, but not than all others.
     place, log_width, _ = parts(fit.theta)

@@ -52,12 +52,13 @@ def axis_unit(x, weight):
     return Unit((low + high) / 2, jnp.where(high > low, (high - low) / 2, 1))
 
 
-def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24, floor=True):
+def fit_shape(shape, u, y, weight, *, grid, low, high, steps=10, floor=True, newton=True):
     """Best `theta` in the box `[low, high]`, with the floor, the amplitude and the weighted sum of squared errors.
 
     shape(theta, u) -> [n] for theta [p]; u [n] of order one; grid [m, p] candidate starts, the same for every curve on
-    the same u; floor=False holds the floor at zero. A grid [g, m, p] is for an sse with many local minima: the best of
-    each of the g groups takes a third of the steps, and only the best of these goes on to take them all.
+    the same u; floor=False holds the floor at zero; newton=False leaves out the second derivatives of the shape, of
+    which there are p (p + 1) / 2. A grid [g, m, p] is for an sse with many local minima: the best of each of the g
+    groups takes a third of the steps, and only the best of these goes on to take them all.
     The result can be differentiated with respect to u, y and weight: the implicit function theorem gives the derivative
     of a theta inside the box, one on the edge does not move.
     """
@@ -69,7 +70,7 @@ def fit_shape(shape, u, y, weight, *, grid, low, high, steps=24, floor=True):
     def minimum(u, y, weight, low, high):
         start = best_of_grid(shape, u, y, weight, grid=grid, low=low, high=high, floor=floor)
         centred = y - _center(y, weight, floor)
-        model = functools.partial(_normal_equations, shape, u, centred, weight, floor)
+        model = functools.partial(_expansion, shape, u, centred, weight, floor, newton)
         if start.ndim == 2:
             polish = functools.partial(levenberg_marquardt, model, low=low, high=high, steps=steps // 3)
             start, sse = jax.vmap(polish)(start)
@@ -147,58 +148,100 @@ def _center(values, weight, floor):
     return floor * jnp.sum(weight * values, axis=-1) / jnp.maximum(jnp.sum(weight), 1)
 
 
-def _normal_equations(shape, u, centred_y, weight, floor, theta):
-    """Sum of squares, half its gradient and its Gauss-Newton curvature, with floor and amplitude projected out.
+class _Expansion(NamedTuple):
+    """A sum of squares about theta [p]: half its gradient and half of its curvatures [c, p, p], the best one first and
+    last the one that has no negative eigenvalue."""
 
-    Kaufman's (1975, BIT 15, 49) form of the Jacobian: the derivative of the shape, less its part along the shape.
-    """
+    value: jax.Array
+    slope: jax.Array
+    curvatures: jax.Array
+
+
+def _expansion(shape, u, centred_y, weight, floor, newton, theta):
+    """The sum of squares with floor and amplitude projected out, its Hessian if newton, and Gauss and Newton's part of
+    it, from the rows of Kaufman (1975, BIT 15, 49): the derivatives of the shape less what of them is along it."""
+    size, unit = len(theta), jnp.eye(len(theta), dtype=theta.dtype)
+    pairs = [(i, j) for i in range(size) for j in range(i, size)]
+
+    def along(f, i):
+        return lambda theta: jax.jvp(f, (theta,), (unit[i],))[1]
+
+    slopes = [along(lambda theta: shape(theta, u), i) for i in range(size)]
+    bends = [along(slopes[i], j)(theta) for i, j in pairs] if newton else []
     tangent, column = jax.jacfwd(lambda t: (shape(t, u),) * 2, has_aux=True)(theta)
     rows = jnp.concatenate([column[None], tangent.T])
-    level = jnp.square(8 * jnp.finfo(u.dtype).eps) * jnp.sum(weight * jnp.square(column))
+    level = jnp.square(8 * jnp.finfo(u.dtype).eps) * jnp.sum(weight * jnp.square(rows[0]))
     rows = jnp.concatenate([rows - _center(rows, weight, floor)[:, None], centred_y[None]])
-    along = jnp.sum(weight * rows[0] * rows, axis=1)
-    bent = along[0] > level
-    along = jnp.where(bent, along / jnp.where(bent, along[0], 1), 0)
-    rows = jnp.sqrt(weight) * (rows[1:] - along[1:, None] * rows[0])
-    scale = jnp.append(jnp.full(len(theta), -along[-1]), 1)
-    gram = jnp.sum(rows[:, None] * rows, axis=-1) * scale[:, None] * scale
-    return gram[-1, -1], gram[-1, :-1], gram[:-1, :-1]
+    share = jnp.sum(weight * rows[0] * rows, axis=1)
+    bent = share[0] > level
+    norm = jnp.where(bent, share[0], 1)
+    share = jnp.where(bent, share / norm, 0)
+    rows = rows[1:] - share[1:, None] * rows[0]
+    gram = jnp.sum(weight * rows[:, None] * rows, axis=-1)
+    slope, amplitude = gram[-1, :-1], share[-1]
+    gauss = jnp.square(amplitude) * gram[:-1, :-1]
+    curvatures = [gauss]
+    if newton:
+        bend = jnp.sum(weight * rows[-1] * jnp.stack(bends), axis=1)
+        cross = jnp.outer(share[1:-1], slope)
+        curvatures.insert(0, gauss - jnp.outer(slope, slope) / norm + amplitude * (cross + cross.T - _symmetric(bend, size)))
+    return _Expansion(gram[-1, -1], -amplitude * slope, jnp.stack(curvatures))
+
+
+def _symmetric(upper, size):
+    """The matrix whose upper triangle is listed row by row."""
+    first = [i * size - i * (i + 1) // 2 for i in range(size)]
+    entries = [upper[first[min(i, j)] + max(i, j)] for i in range(size) for j in range(size)]
+    return jnp.stack(entries).reshape(size, size)
 
 
 def levenberg_marquardt(model, start, low, high, *, steps):
-    """Minimise over a box in `steps` trials: theta and value; model(theta) -> value, half its gradient, curvature."""
+    """Minimise over a box in `steps` trials: theta and value; model(theta) is an expansion about theta.
+
+    A trial uses the best of the curvatures that, damped, bends up in every direction. Gauss and Newton's alone creeps
+    where the noise is large: on half-seen logistics 24 of its steps end further from the minimum than 8 of Newton's.
+    """
+    tiny = jnp.finfo(start.dtype).tiny ** 0.5
 
     def trial(state, _):
-        theta, damping, sse, slope, curvature = state
-        pushed_out = ((theta <= low) & (slope > 0)) | ((theta >= high) & (slope < 0))
-        free = ~pushed_out
-        diagonal = jnp.diagonal(curvature) * damping + jnp.finfo(sse.dtype).tiny ** 0.5 + pushed_out
-        step = solve(curvature * (free[:, None] & free) + jnp.diag(diagonal), -slope * free)
+        theta, damping, here = state
+        free = ~(((theta <= low) & (here.slope > 0)) | ((theta >= high) & (here.slope < 0)))
+        damped = jnp.diag(jnp.diagonal(here.curvatures[-1]) * damping + tiny + ~free)
+        steps = [eliminate(c * (free[:, None] & free) + damped, -here.slope * free) for c in here.curvatures]
+        step, _ = steps.pop()
+        for better, convex in reversed(steps):
+            step = jnp.where(convex, better, step)
         proposed = jnp.clip(theta + step, low, high)
-        new = model(proposed)
-        better = new[0] < sse
+        there = model(proposed)
+        better = there.value < here.value
         damping = jnp.clip(jnp.where(better, damping / 8, damping * 4), 1e-7, 1e7)
-        chosen = [
-            jnp.where(better, a, b) for a, b in zip((proposed, *new), (theta, sse, slope, curvature), strict=True)
-        ]
-        return (chosen[0], damping, *chosen[1:]), None
+        theta, here = jax.tree.map(lambda a, b: jnp.where(better, a, b), (proposed, there), (theta, here))
+        return (theta, damping, here), None
 
     # The first trial is the start itself, so that the model is compiled once.
-    size = start.shape[-1]
-    first = jnp.inf * jnp.ones((), start.dtype), jnp.zeros_like(start), jnp.eye(size, dtype=start.dtype)
-    damping = jnp.asarray(0.1, start.dtype)
-    (theta, _, value, *_), _ = jax.lax.scan(trial, (start, damping, *first), length=steps + 1)
-    return theta, value
+    first = jax.eval_shape(model, start)
+    curvatures = jnp.broadcast_to(jnp.eye(len(start), dtype=start.dtype), first.curvatures.shape)
+    nowhere = _Expansion(jnp.full((), jnp.inf, start.dtype), jnp.zeros_like(start), curvatures)
+    state = start, jnp.asarray(0.1, start.dtype), nowhere
+    (theta, _, here), _ = jax.lax.scan(trial, state, length=steps + 1)
+    return theta, here.value
 
 
 def solve(matrix, right):
-    """`matrix^-1 right` for a small positive definite matrix: Gauss-Jordan without pivots, unrolled over its p rows."""
-    size = matrix.shape[-1]
+    """`matrix^-1 right` for a small positive definite matrix."""
+    return eliminate(matrix, right)[0]
+
+
+def eliminate(matrix, right):
+    """`matrix^-1 right` for a small symmetric matrix, and whether that is positive definite: Gauss-Jordan elimination
+    without pivots, unrolled over its p rows."""
+    size, positive = matrix.shape[-1], True
     table = jnp.concatenate([matrix, right.reshape(size, -1)], axis=1)
     for i in range(size):
+        positive &= table[i, i] > 4 * jnp.finfo(table.dtype).eps * matrix[i, i]
         row = table[i] / table[i, i]
         table = table - jnp.outer(table[:, i] - jnp.eye(size, dtype=table.dtype)[i], row)
-    return table[:, size:].reshape(right.shape)
+    return table[:, size:].reshape(right.shape), positive
 
 
 def standard_errors(jacobian, sse, dof):

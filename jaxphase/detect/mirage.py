@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .batched import as_curves, in_order
+from .batched import as_curves, in_order, orders
 from .least_squares import axis_unit, standard_values
 from .points import count, distinct
 from .sigmoid import TEN_TO_NINETY, logistic
@@ -91,10 +91,14 @@ def mirage_test(x, y, partner, *, weight=None) -> Mirage:
 
 
 @jax.jit
-@jax.vmap
 def judge(x, partner, weight, kind, center, width, status) -> Mirage:
     """The verdict on each curve, given what classify says of its y."""
-    _, _, x, partner, weight = in_order(x, partner, weight)
+    order, _ = orders(x, partner, weight)
+    return jax.vmap(_verdict)(order, x, partner, weight, kind, center, width, status)
+
+
+def _verdict(order, x, partner, weight, kind, center, width, status):
+    _, x, partner, weight = in_order(order, x, partner, weight)
     axis, (v, _) = axis_unit(x, weight), standard_values(partner, weight)
     u = (x - axis.center) / axis.scale
     shares = jnp.asarray(_SHARES, u.dtype)

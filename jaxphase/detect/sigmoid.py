@@ -57,7 +57,7 @@ class Step(NamedTuple):
     error: jax.Array
 
 
-@curve_detector(at_once=128)
+@curve_detector(at_once=6400)
 def fit_sigmoid(x, y, weight) -> Sigmoid:
     """Fit a logistic step by least squares.
 
