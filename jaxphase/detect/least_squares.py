@@ -184,7 +184,8 @@ def _expansion(shape, u, centred_y, weight, floor, newton, theta):
     if newton:
         bend = jnp.sum(weight * rows[-1] * jnp.stack(bends), axis=1)
         cross = jnp.outer(share[1:-1], slope)
-        curvatures.insert(0, gauss - jnp.outer(slope, slope) / norm + amplitude * (cross + cross.T - _symmetric(bend, size)))
+        bend = cross + cross.T - _symmetric(bend, size)
+        curvatures.insert(0, gauss - jnp.outer(slope, slope) / norm + amplitude * bend)
     return _Expansion(gram[-1, -1], -amplitude * slope, jnp.stack(curvatures))
 
 
