@@ -1,8 +1,9 @@
 """Whole wall time, compilation included, of a family of autoencoders: jaxphase, one JAX program a size, PyTorch.
 
 All three train the same architecture (64-w-w-8-w-w-64, RMSNorm, GELU) on the same digits, batch 128, 500 steps, with
-AdamW and clipping by the norm; imports and loading the data are not counted. The loops train one model of every width
-and seed; with --sample they time every width once and multiply by the seeds, which cost the same.
+AdamW and clipping by the norm; imports and loading the data are not counted. All three measure the loss, jaxphase in a
+second line also the probes and spectra that it is made for. The loops train one model of every width and seed; with
+--sample they time every width once and multiply by the seeds, which cost the same.
 
     python benchmarks/sweep.py [--workload wide|narrow|all] [--sample]
 """
@@ -40,7 +41,7 @@ def family(workload: str) -> Family:
     return Family(sorted({round(width) for width in np.geomspace(low, high, count)}), seeds)
 
 
-def jaxphase_sweep(models: Family) -> dict:
+def jaxphase_sweep(models: Family, metrics: tuple[str, ...] = ()) -> dict:
     import jax
 
     from jaxphase import sweep
@@ -59,6 +60,7 @@ def jaxphase_sweep(models: Family) -> dict:
         batch_size=BATCH,
         learning_rate=1e-3,
         weight_decay=1e-4,
+        metrics=metrics,
     )
     parts = sweep.recipe(spec)
     sizes = tuple(count_parameters(parts.build(width, None)) for width in models.widths)
@@ -175,7 +177,8 @@ def torch_loop(models: Family, sample: bool, threads: int) -> dict:
 
 
 CONTENDERS = {
-    "jaxphase": lambda models, sample: jaxphase_sweep(models),
+    "jaxphase": lambda models, sample: jaxphase_sweep(models, ("train_loss",)),
+    "jaxphase, every metric": lambda models, sample: jaxphase_sweep(models),
     "JAX, one program a size": jax_loop,
     "PyTorch, 1 thread": lambda models, sample: torch_loop(models, sample, 1),
     "PyTorch, 2 threads": lambda models, sample: torch_loop(models, sample, 2),

@@ -18,8 +18,9 @@ class SweepSpec:
     """A grid of models to train, every size x data size x seed, and how to train them.
 
     Sizes are requested parameter counts; the family's width that comes nearest is trained, and its exact count is
-    what results are labelled with. `checkpoints` are the steps at which everything is measured; training ends at the
-    last. `learning_rate` holds at `base_width` and is carried to other widths by the parametrization.
+    what results are labelled with. `checkpoints` are the steps at which the `metrics` are measured, all there are if it
+    is empty; training ends at the last. `learning_rate` holds at `base_width` and is carried to other widths by the
+    parametrization.
     """
 
     sizes: tuple[int, ...]
@@ -38,9 +39,11 @@ class SweepSpec:
     warmup_steps: int = 20
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self):
         from jaxphase.data import DATA
+        from jaxphase.evaluate.metrics import METRICS
         from jaxphase.models import FAMILIES, PARAMETRIZATIONS
         from jaxphase.objectives import OBJECTIVES
 
@@ -62,6 +65,12 @@ class SweepSpec:
         for name in ("family_options", "objective_options"):
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"{name} is {getattr(self, name)!r}: give a table such as {{depth = 2}}.")
+        if not isinstance(self.metrics, list | tuple):
+            raise InputError(f"metrics is {self.metrics!r}: give a list of names.")
+        for name in self.metrics:
+            _one_of("an entry of metrics", name, METRICS)
+        chosen = tuple(name for name in METRICS if name in self.metrics or not self.metrics)
+        object.__setattr__(self, "metrics", chosen)
 
     @property
     def steps(self) -> int:
@@ -104,6 +113,10 @@ class PhaseTransitionConfig:
         }
         return SweepSpec(**(axes | settings))
 
+    def check_measured(self, spec: SweepSpec) -> None:
+        """InputError if a sweep does not measure the order parameter."""
+        _one_of("order_parameter", self.order_parameter, spec.metrics)
+
 
 def log_space(low: int, high: int, samples: int) -> tuple[int, ...]:
     """`samples` whole numbers from low to high, evenly spaced in the logarithm; rounding may merge neighbours."""
@@ -113,8 +126,6 @@ def log_space(low: int, high: int, samples: int) -> tuple[int, ...]:
 
 def read_toml(path: str | Path) -> tuple[SweepSpec, PhaseTransitionConfig]:
     """Spec and question from a file with tables [sweep] and [phase_transition], both optional."""
-    from jaxphase.evaluate.metrics import METRICS
-
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -128,8 +139,9 @@ def read_toml(path: str | Path) -> tuple[SweepSpec, PhaseTransitionConfig]:
         for key in tables.get(name, {}):
             _one_of(f"a key of [{name}] in {path}", key, [entry.name for entry in dataclasses.fields(kind)])
     config = PhaseTransitionConfig(**tables.get("phase_transition", {}))
-    _one_of("order_parameter", config.order_parameter, METRICS)
-    return config.sweep(**tables.get("sweep", {})), config
+    spec = config.sweep(**tables.get("sweep", {}))
+    config.check_measured(spec)
+    return spec, config
 
 
 def to_toml(spec: SweepSpec, config: PhaseTransitionConfig) -> str:

@@ -10,6 +10,8 @@ class Metric(NamedTuple):
     units: str
 
 
+# What a linear readout of the representation gives: the dearest to measure.
+OF_PROBE = ("accuracy", "probe_cross_entropy", "mutual_information", "effective_capacity")
 METRICS = {
     "train_loss": Metric("training loss", "per-sample objective"),
     "val_loss": Metric("validation loss", "per-sample objective"),

@@ -70,10 +70,15 @@ def run(
     keeps the weights of its last finite step. With `out`, a new folder, it also writes sweep.nc, spec.toml, plan.json
     and checkpoints, from which `resume=True` continues to bit-for-bit the same result on the same devices.
 
-    `config` is stored beside the spec for `analyze`; `buckets` fixes their number, 0 leaves it to the planner.
+    `config` is stored beside the spec for `analyze`, by default about mutual information if that is measured, or the
+    first metric; `buckets` fixes their number, 0 leaves it to the planner.
     Raises InputError, before anything is trained or written, for a spec that cannot be run or a folder that exists.
     """
-    parts, config = recipe(spec), config or PhaseTransitionConfig()
+    parts = recipe(spec)
+    if config is None:
+        asked = PhaseTransitionConfig.order_parameter
+        config = PhaseTransitionConfig(order_parameter=asked if asked in spec.metrics else spec.metrics[0])
+    config.check_measured(spec)
     if out is None:
         folder, the_plan = None, make_plan(spec, parts, buckets)
     else:
@@ -142,7 +147,7 @@ class Compiling(NamedTuple):
     """Executables of a bucket that background threads are making, in the order in which they are needed."""
 
     advance: Future
-    measure: Future  # of (look, read)
+    measure: Future  # of (look, read), without read where no probe is asked for
 
 
 @contextmanager
@@ -169,11 +174,13 @@ def compile_advance(work: Work, bucket: Bucket) -> jax.stages.Compiled:
     return advance.lower(*_shapes(work, bucket), 0, 1).compile(compiler_options(work.plan))
 
 
-def compile_measure(work: Work, bucket: Bucket) -> tuple[jax.stages.Compiled, jax.stages.Compiled]:
-    """The two measuring programs of a bucket."""
+def compile_measure(work: Work, bucket: Bucket) -> tuple[jax.stages.Compiled, ...]:
+    """The one or two measuring programs of a bucket."""
     _, look, read = programs(bucket, work.spec, work.parts, work.mesh)
     lowered, options = look.lower(*_shapes(work, bucket)), compiler_options(work.plan)
-    prepared = abstract_rows(lowered.out_info[1], rows_of(work.plan, bucket), work.mesh)
+    if (prepared := lowered.out_info[1]) is None:
+        return (lowered.compile(options),)
+    prepared = abstract_rows(prepared, rows_of(work.plan, bucket), work.mesh)
     return lowered.compile(options), read.lower(prepared, work.images).compile(options)
 
 
@@ -200,7 +207,7 @@ def rows_of(the_plan: Plan, bucket: Bucket) -> int:
 
 def empty_table(spec: SweepSpec, state: State) -> dict[str, np.ndarray]:
     """Room for every metric [checkpoints, lanes]."""
-    return {name: np.full((len(spec.checkpoints), len(state.diverged_at)), np.nan, np.float32) for name in METRICS}
+    return {name: np.full((len(spec.checkpoints), len(state.diverged_at)), np.nan, np.float32) for name in spec.metrics}
 
 
 def train_bucket(work: Work, number: int, compiling: Compiling) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -226,7 +233,7 @@ def train_bucket(work: Work, number: int, compiling: Compiling) -> tuple[dict[st
             length = max(1, min(8 * length, int((stop - step) * CALL_SECONDS / seconds)))
             step = stop
             if step == checkpoint:
-                for name, values in measure(work, *compiling.measure.result(), state, numbers).items():
+                for name, values in measure(work, state, numbers, *compiling.measure.result()).items():
                     table[name][row] = values
                 if row == 0 and padding_moved(state, numbers):
                     raise RuntimeError("a layer is not exact under padding: a narrow model has moved its zeros")
@@ -239,10 +246,12 @@ def train_bucket(work: Work, number: int, compiling: Compiling) -> tuple[dict[st
     return {name: values[:, :lanes] for name, values in table.items()}, np.asarray(state.diverged_at)[:lanes]
 
 
-def measure(work: Work, look, read, state: State, numbers: Numbers) -> dict[str, np.ndarray]:
-    """Every metric [lanes]."""
-    seen, prepared = look(state, numbers, work.images)
-    return jax.tree.map(np.asarray, seen | read(prepared, work.images))
+def measure(work: Work, state: State, numbers: Numbers, look, *read) -> dict[str, np.ndarray]:
+    """Every metric of the spec [lanes]."""
+    metrics, prepared = look(state, numbers, work.images)
+    for program in read:
+        metrics |= program(prepared, work.images)
+    return {name: np.asarray(metrics[name]) for name in work.spec.metrics}
 
 
 def label(spec: SweepSpec, config: PhaseTransitionConfig, the_plan: Plan, results) -> xr.Dataset:
@@ -263,7 +272,7 @@ def label(spec: SweepSpec, config: PhaseTransitionConfig, the_plan: Plan, result
 
     dims = ("data_size", "size", "seed", "step")
     variables = {
-        name: (dims, fill([table[name] for table, _ in results]), metric._asdict()) for name, metric in METRICS.items()
+        name: (dims, fill([table[name] for table, _ in results]), METRICS[name]._asdict()) for name in spec.metrics
     }
     diverged = "step at which loss or gradient were first not finite, -1 for never"
     variables["diverged_at"] = (dims[:3], fill([column for _, column in results]), {"long_name": diverged})

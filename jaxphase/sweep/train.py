@@ -16,7 +16,7 @@ from jax import Array
 
 from jaxphase.config import SweepSpec
 from jaxphase.data import Splits
-from jaxphase.evaluate import Prepared, effective_rank, mutual_information, prepare, probe_prepared
+from jaxphase.evaluate import OF_PROBE, Prepared, effective_rank, mutual_information, prepare, probe_prepared
 from jaxphase.models.layers import PerModel
 from jaxphase.sweep.mesh import EVERYWHERE, LANES, pad_rows
 from jaxphase.sweep.plan import Bucket, Lane
@@ -116,7 +116,7 @@ class Programs(NamedTuple):
     """The functions of a bucket, to be jitted: all take lanes [lanes, ...] spread over the mesh."""
 
     advance: jax.stages.Wrapped  # (state, numbers, images, first_step, last_step) -> state; donates the state
-    look: jax.stages.Wrapped  # (state, numbers, images) -> ({metric: [lanes]}, Prepared)
+    look: jax.stages.Wrapped  # (state, numbers, images) -> ({metric: [lanes]}, Prepared, None if no probe is asked for)
     read: jax.stages.Wrapped  # (Prepared, images) -> {metric: [lanes]}
 
 
@@ -138,8 +138,8 @@ def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.
 
         return jax.lax.fori_loop(first, last, body, state)
 
-    def look(state: State, numbers: Numbers, images: Splits) -> tuple[dict[str, Array], Prepared]:
-        return jax.vmap(lambda state, numbers: look_at_lane(graph, parts, state, numbers, images))(state, numbers)
+    def look(state: State, numbers: Numbers, images: Splits) -> tuple[dict[str, Array], Prepared | None]:
+        return jax.vmap(lambda *lane: look_at_lane(graph, spec.metrics, parts, *lane, images))(state, numbers)
 
     def read(prepared: Prepared, images: Splits) -> dict[str, Array]:
         return jax.vmap(lambda prepared: read_lane(parts.source.classes, prepared, images))(prepared)
@@ -195,9 +195,9 @@ def train_step(
 
 
 def look_at_lane(
-    graph, parts: Recipe, state: State, numbers: Numbers, images: Splits
-) -> tuple[dict[str, Array], Prepared]:
-    """Losses and spectra of one lane as it is, and its probe made ready."""
+    graph, wanted: tuple[str, ...], parts: Recipe, state: State, numbers: Numbers, images: Splits
+) -> tuple[dict[str, Array], Prepared | None]:
+    """What is wanted of losses and spectra of one lane as it is, and its probe made ready if that is wanted."""
     model = nnx.merge(graph, state.weights, numbers.per_model)
     objective, key = parts.objective, jax.random.key(EVALUATION_SEED)
 
@@ -208,17 +208,18 @@ def look_at_lane(
     val_loss, own = jnp.mean(losses[:count]), jnp.arange(count) < numbers.data_size
     train_loss = jnp.sum(jnp.where(own, losses[count:], 0)) / jnp.sum(own)
 
+    metrics = {"train_loss": train_loss, "val_loss": val_loss, "generalization_gap": val_loss - train_loss}
+    probed = not set(wanted).isdisjoint(OF_PROBE)
+    if not probed and "effective_rank" not in wanted:
+        return metrics, None
+
     features = objective.represent(model, jnp.concatenate([images.validation, images.probe]))
     features, fitted = features[:count], features[count:]
+    metrics["effective_rank"] = effective_rank(features)
+    if not probed:
+        return metrics, None
     prepared = prepare(fitted, features)
-    metrics = {
-        "train_loss": train_loss,
-        "val_loss": val_loss,
-        "generalization_gap": val_loss - train_loss,
-        "effective_rank": effective_rank(features),
-        "effective_capacity": prepared.degrees_of_freedom,
-    }
-    return metrics, prepared
+    return metrics | {"effective_capacity": prepared.degrees_of_freedom}, prepared
 
 
 def read_lane(classes: int, prepared: Prepared, images: Splits) -> dict[str, Array]:

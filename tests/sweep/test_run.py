@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +53,15 @@ def test_training_learns(whole):
     assert (last["val_loss"] < 0.75 * first["val_loss"]).all()
     assert (last["mutual_information"].mean() > first["mutual_information"].mean()).item()
     assert (last["accuracy"] > 0.2).all()
+
+
+def test_metrics_that_are_not_asked_for_are_not_measured(whole):
+    dataset, _ = whole
+    for metrics in (("train_loss", "val_loss"), ("val_loss", "effective_rank"), ("effective_capacity",)):
+        few = sweep.run(dataclasses.replace(SPEC, metrics=metrics), progress=False, buckets=1)
+        assert set(few.data_vars) == {*metrics, "diverged_at"}
+        for name in metrics:
+            np.testing.assert_allclose(few[name], dataset[name], rtol=1e-5)
 
 
 def test_one_bucket_or_three_give_the_same_numbers(whole):
@@ -105,7 +115,9 @@ def test_a_killed_sweep_resumes_to_the_same_bits(tmp_path, whole):
     spec = dataclasses.replace(SPEC, checkpoints=(5, 40, 2500))
     straight = sweep.run(spec, progress=False, buckets=2)
     script = f"""
-import sys, tests.conftest
+import sys
+sys.path.insert(0, "{Path(__file__).parents[1]}")
+import conftest
 from jaxphase import sweep
 from jaxphase.config import read_toml
 engine = sys.modules["jaxphase.sweep.run"]
