@@ -5,7 +5,7 @@ AdamW and clipping by the norm; imports and loading the data are not counted. Al
 second line also the probes and spectra that it is made for. The loops train one model of every width and seed; with
 --sample they time every width once and multiply by the seeds, which cost the same.
 
-    python benchmarks/sweep.py [--workload wide|narrow|all] [--sample]
+    python benchmarks/sweep.py [--workload wide|narrow|all] [--sample] [--repeats 3]
 """
 
 import argparse
@@ -194,10 +194,17 @@ def measure(name: str, workload: str, sample: bool) -> dict:
     return json.loads(output.splitlines()[-1])
 
 
+def median_of(runs: list[dict]) -> dict:
+    """The run of median wall time, and the times of all."""
+    ordered = sorted(runs, key=lambda run: run["seconds"])
+    return ordered[len(ordered) // 2] | {"all_seconds": [run["seconds"] for run in runs]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workload", choices=[*WORKLOADS, "all"], default="all")
     parser.add_argument("--sample", action="store_true", help="time the loops on one seed a width, and scale")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of all contenders, of which the median counts")
     parser.add_argument("--child", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -207,11 +214,16 @@ def main() -> None:
     for workload in WORKLOADS if arguments.workload == "all" else [arguments.workload]:
         models = family(workload)
         print(f"\n{len(models.widths) * models.seeds} autoencoders, widths {models.widths}, {STEPS} steps")
-        results[workload] = {name: measure(name, workload, arguments.sample) for name in CONTENDERS}
+        rounds = [
+            {name: measure(name, workload, arguments.sample) for name in CONTENDERS} for _ in range(arguments.repeats)
+        ]
+        results[workload] = {name: median_of([each[name] for each in rounds]) for name in CONTENDERS}
         ours = results[workload]["jaxphase"]["seconds"]
         for name, result in results[workload].items():
             ends = f"{result['loss'][0]:.4f} -> {result['loss'][-1]:.4f}"
-            print(f"  {name:26} {result['seconds']:7.1f} s  {result['seconds'] / ours:5.1f}x   loss {ends}", flush=True)
+            low, high = min(result["all_seconds"]), max(result["all_seconds"])
+            times = f"{result['seconds']:7.1f} s ({low:.1f} to {high:.1f})  {result['seconds'] / ours:5.2f}x"
+            print(f"  {name:26} {times}   loss {ends}", flush=True)
     print(f"\n{machine.write('sweep', {'sampled': arguments.sample, 'workloads': results})}")
 
 

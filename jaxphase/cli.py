@@ -12,6 +12,12 @@ from rich.table import Table
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml
 from jaxphase.errors import InputError
 
+# What half a minute has time for: a row of the figure each.
+QUICK = (
+    *("train_loss", "val_loss", "accuracy", "probe_cross_entropy", "mutual_information"),
+    *("effective_rank", "generalization_gap", "effective_capacity"),
+)
+
 app = tyro.extras.SubcommandApp()
 File = tyro.conf.Positional[Path]
 
@@ -37,7 +43,7 @@ def quickstart(*, out: Path = Path("quickstart"), resume: bool = False) -> None:
         resume: Go on with the sweep in that folder.
     """
     config = PhaseTransitionConfig()
-    _sweep(config.sweep(), config, out, resume)
+    _sweep(config.sweep(metrics=QUICK), config, out, resume)
 
 
 @app.command

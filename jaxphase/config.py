@@ -20,7 +20,7 @@ class SweepSpec:
     Sizes are requested parameter counts; the family's width that comes nearest is trained, and its exact count is
     what results are labelled with. `checkpoints` are the steps at which the `metrics` are measured, all there are if it
     is empty; training ends at the last. `learning_rate` holds at `base_width` and is carried to other widths by the
-    parametrization.
+    parametrization. `clip_norm` 0 clips nothing.
     """
 
     sizes: tuple[int, ...]
@@ -32,6 +32,8 @@ class SweepSpec:
     objective: str = "masked_modeling"
     objective_options: Mapping[str, float] = field(default_factory=dict)
     data: str = "digits"
+    data_options: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: str = "adamw"
     parametrization: str = "mup"
     base_width: int = 64
     batch_size: int = 64
@@ -52,9 +54,9 @@ class SweepSpec:
         for name in ("seeds", "base_width", "batch_size"):
             _whole(name, getattr(self, name), least=1)
         _whole("warmup_steps", self.warmup_steps, least=0)
-        for name in ("learning_rate", "clip_norm"):
-            _number(name, getattr(self, name), positive=True)
-        _number("weight_decay", self.weight_decay)
+        _number("learning_rate", self.learning_rate, positive=True)
+        for name in ("weight_decay", "clip_norm"):
+            _number(name, getattr(self, name))
         for name, table in (
             ("family", FAMILIES),
             ("objective", OBJECTIVES),
@@ -62,7 +64,7 @@ class SweepSpec:
             ("parametrization", PARAMETRIZATIONS),
         ):
             _one_of(name, getattr(self, name), table)
-        for name in ("family_options", "objective_options"):
+        for name in ("family_options", "objective_options", "data_options"):
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"{name} is {getattr(self, name)!r}: give a table such as {{depth = 2}}.")
         if not isinstance(self.metrics, list | tuple):

@@ -10,15 +10,22 @@ class Metric(NamedTuple):
     units: str
 
 
-# What a linear readout of the representation gives: the dearest to measure.
-OF_PROBE = ("accuracy", "probe_cross_entropy", "mutual_information", "effective_capacity")
+# What readouts of the representation give, and what two views of a row do.
+OF_PROBE = ("accuracy", "probe_cross_entropy", "mutual_information", "effective_capacity", "knn_accuracy")
+OF_VIEWS = ("alignment", "info_nce")
 METRICS = {
     "train_loss": Metric("training loss", "per-sample objective"),
     "val_loss": Metric("validation loss", "per-sample objective"),
-    "accuracy": Metric("linear-probe accuracy", "fraction of held-out images"),
+    "accuracy": Metric("linear-probe accuracy", "fraction of held-out samples"),
     "probe_cross_entropy": Metric("linear-probe cross-entropy", "nats"),
     "mutual_information": Metric("mutual information, lower bound", "nats"),
     "effective_rank": Metric("effective rank (RankMe)", "dimensions"),
     "generalization_gap": Metric("generalization gap", "validation loss - training loss"),
     "effective_capacity": Metric("effective capacity (probe degrees of freedom)", "dimensions"),
+    "knn_accuracy": Metric("nearest-neighbour accuracy", "fraction of held-out samples"),
+    "spectrum_slope": Metric("spectrum slope (alpha-ReQ)", "decades of eigenvalue per decade of rank"),
+    "alignment": Metric("alignment of two views", "squared distance"),
+    "uniformity": Metric("uniformity", "log of the mean Gaussian potential"),
+    "feature_std": Metric("spread of directions", "fraction of an even spread"),
+    "info_nce": Metric("information between two views, lower bound", "nats"),
 }

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxphase.evaluate.representation import standardise
+
 
 class Probe(NamedTuple):
     """What a linear readout gets out of a representation, measured on images it was not fitted on."""
@@ -45,9 +47,7 @@ def prepare(features: Array, test_features: Array) -> Prepared:
     A program of its own on a CPU: XLA goes on after a LAPACK call in the thread pool that its loops need.
     """
     n, d = features.shape
-    mean, std = features.mean(0), features.std(0)
-    scale = jnp.where(std > 1e-6 * jnp.max(std), 1 / jnp.maximum(std, 1e-30), 0)
-    x, x_test = (features - mean) * scale, (test_features - mean) * scale
+    x, x_test = standardise(features, test_features)
     correlation = x.T @ x / n
     # Boehning's (1992) bound on the Hessian of the mean cross-entropy, and the penalty.
     root = jnp.linalg.cholesky(correlation / 2 + jnp.eye(d, dtype=x.dtype) / n)

@@ -2,8 +2,9 @@
 
 A model narrower than its arrays carries zeros in the unused rows and columns. A layer is exact under such padding when
 its output there is zero, and when its live output does not depend, in value AND in gradient, on how many zeros follow.
-Matrix products are; statistics over features must count live features only, which is what `PerModel` numbers are for.
-Activations must map 0 to 0 (gelu, relu, silu and tanh do).
+Matrix products are; statistics over features must count live features only, which is what `PerModel` numbers are for,
+or features in groups of one size, which are live or padding as a whole. Activations must map 0 to 0 (gelu, relu, silu
+and tanh do). Along every axis of an array the live entries come first.
 
 Parameters are NumPy arrays drawn by the constructor, at the model's true width, from a NumPy generator: nothing to
 compile, and the same generator gives the same numbers whatever the model is padded to later.
@@ -25,16 +26,45 @@ class PerModel(nnx.Variable):
 class Dense(nnx.Module):
     """Affine map y = scale * (x W) + b, with the scale and the initial W that its role asks for."""
 
-    def __init__(self, inputs: int, outputs: int, role: str, scheme: Parametrization, rng: np.random.Generator | None):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        role: str,
+        scheme: Parametrization,
+        rng: np.random.Generator | None,
+        *,
+        bias: bool = True,
+    ):
         self.kernel = nnx.Param(normal(rng, (inputs, outputs), scheme.init_std(role, inputs)), role=role)
-        self.bias = nnx.Param(np.zeros(outputs, np.float32), role="vector")
+        self.bias = nnx.Param(np.zeros(outputs, np.float32), role="vector") if bias else None
         # Only a readout's scale depends on the width; a product with one would be a pass over the activations.
         self.scale = PerModel(np.float32(scheme.forward(role, inputs))) if role == "readout" else None
 
     def __call__(self, x: Array) -> Array:
         """[..., inputs] -> [..., outputs]."""
         product = x @ self.kernel[...]
-        return (product if self.scale is None else product * self.scale[...]) + self.bias[...]
+        scaled = product if self.scale is None else product * self.scale[...]
+        return scaled if self.bias is None else scaled + self.bias[...]
+
+
+class Convolution(nnx.Module):
+    """3 x 3 convolution with a border of zeros, as one matrix product of the nine shifted images.
+
+    A convolution with a kernel for every lane is a grouped one, of which XLA's gradients are slow on every platform.
+    """
+
+    def __init__(self, inputs: int, outputs: int, scheme: Parametrization, rng: np.random.Generator | None):
+        std = scheme.init_std("hidden", 9 * inputs)
+        self.kernel = nnx.Param(normal(rng, (9, inputs, outputs), std), role="hidden")
+
+    def __call__(self, x: Array) -> Array:
+        """[n, rows, columns, inputs] -> [n, rows, columns, outputs]."""
+        rows, columns = x.shape[1:3]
+        bordered = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        shifted = [bordered[:, i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
+        kernel = self.kernel[...]
+        return jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 class RMSNorm(nnx.Module):
@@ -53,3 +83,82 @@ class RMSNorm(nnx.Module):
         """[..., features] -> [..., features]."""
         mean_square = jnp.sum(x * x, axis=-1, keepdims=True) / self.live[...]
         return x * jax.lax.rsqrt(mean_square + self.epsilon) * self.gain[...]
+
+
+class GroupNorm(nnx.Module):
+    """Zero mean and unit variance of every group of `size` features, over the positions too (Wu & He 2018).
+
+    The size of a group is fixed and not their number, so that padding makes whole groups of zeros.
+    """
+
+    def __init__(self, features: int, size: int, epsilon: float = 1e-5):
+        self.gain = nnx.Param(np.ones(features, np.float32), role="vector")
+        self.shift = nnx.Param(np.zeros(features, np.float32), role="vector")
+        self.size, self.epsilon = size, epsilon
+
+    def __call__(self, x: Array) -> Array:
+        """[n, ..., features] -> [n, ..., features]."""
+        groups = x.reshape(len(x), -1, x.shape[-1] // self.size, self.size)
+        groups = groups - jnp.mean(groups, axis=(1, 3), keepdims=True)
+        variance = jnp.mean(groups * groups, axis=(1, 3), keepdims=True)
+        return (groups * jax.lax.rsqrt(variance + self.epsilon)).reshape(x.shape) * self.gain[...] + self.shift[...]
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention with heads of one size, of which a narrower model has fewer (Vaswani et al. 2017).
+
+    No bias: that of the keys has a gradient of exactly zero, whose rounding Adam would magnify.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        head_size: int,
+        scheme: Parametrization,
+        rng: np.random.Generator | None,
+        *,
+        causal: bool,
+        rotary: bool,
+    ):
+        self.query, self.key, self.value, self.out = (
+            Dense(width, width, "hidden", scheme, rng, bias=False) for _ in range(4)
+        )
+        self.head_size, self.causal, self.rotary = head_size, causal, rotary
+
+    def __call__(self, x: Array) -> Array:
+        """[n, positions, width] -> [n, positions, width]."""
+        n, positions, width = x.shape
+        query, key, value = (
+            layer(x).reshape(n, positions, width // self.head_size, self.head_size)
+            for layer in (self.query, self.key, self.value)
+        )
+        if self.rotary:
+            query, key = rotate(query), rotate(key)
+        score = jnp.einsum("nthd,nshd->nhts", query, key) * self.head_size**-0.5
+        if self.causal:
+            score = jnp.where(jnp.tri(positions, dtype=bool), score, -jnp.inf)
+        mixed = jnp.einsum("nhts,nshd->nthd", jax.nn.softmax(score), value)
+        return self.out(mixed.reshape(x.shape))
+
+
+def rotate(x: Array) -> Array:
+    """Rotary positions of [n, positions, heads, size] (Su et al. 2021): pairs of features turn with the position."""
+    size = x.shape[-1]
+    angle = np.arange(x.shape[1])[:, None, None] * 10_000.0 ** (-np.arange(0, size, 2) / size)
+    cosine, sine = jnp.asarray(np.cos(angle), x.dtype), jnp.asarray(np.sin(angle), x.dtype)
+    even, odd = x[..., ::2], x[..., 1::2]
+    return jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], axis=-1).reshape(x.shape)
+
+
+def patches(images: Array, side: int) -> Array:
+    """[n, rows, columns, channels] -> [n, positions, side * side * channels], squares from left to right, then down."""
+    n, rows, columns, channels = images.shape
+    squares = images.reshape(n, rows // side, side, columns // side, side, channels).swapaxes(2, 3)
+    return squares.reshape(n, -1, side * side * channels)
+
+
+def from_patches(squares: Array, shape: tuple[int, int, int], side: int) -> Array:
+    """The images [n, rows, columns, channels] that `patches` took apart."""
+    rows, columns, channels = shape
+    squares = squares.reshape(len(squares), rows // side, columns // side, side, side, channels).swapaxes(2, 3)
+    return squares.reshape(len(squares), *shape)

@@ -5,7 +5,9 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jaxphase.errors import InputError
+from jaxphase.data.source import Layout
+from jaxphase.models.family import Head
+from jaxphase.models.heads import Projector, outputs_of
 from jaxphase.models.layers import Dense, RMSNorm
 from jaxphase.models.parametrization import Parametrization
 
@@ -23,15 +25,16 @@ class Block(nnx.Module):
 
 
 class MLP(nnx.Module):
-    """`depth` blocks of one width and a linear readout; with a bottleneck, a linear code and a mirrored decoder.
+    """`depth` blocks of one width and a head; with a bottleneck, a linear code and a mirrored decoder before the head.
 
-    inputs -> width x depth -> outputs, or inputs -> width x depth -> bottleneck -> width x depth -> outputs.
+    inputs -> width x depth -> head, or inputs -> width x depth -> bottleneck -> width x depth -> head. Tokens are read
+    as one-hot vectors, so that the first layer knows their position (Bengio et al. 2003).
     """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        reads: Layout,
+        head: Head,
         width: int,
         rng: np.random.Generator | None,
         scheme: Parametrization,
@@ -39,27 +42,32 @@ class MLP(nnx.Module):
         depth: int = 2,
         bottleneck: int = 0,
     ):
-        if depth < 1:
-            raise InputError(f"depth is {depth}: an mlp needs at least one block.")
-
         def stack(features: int) -> list[Block]:
             return [
                 Block(width if i else features, width, "hidden" if i else "input", scheme, rng) for i in range(depth)
             ]
 
+        self.vocabulary, self.answer = reads.vocabulary, head
         code = [Dense(width, bottleneck, "readout", scheme, rng)] if bottleneck else []
-        self.encoder = nnx.List(stack(inputs) + code)
-        mirror = stack(bottleneck) if bottleneck else []
-        self.decoder = nnx.List([*mirror, Dense(width, outputs, "readout", scheme, rng)])
+        self.encoder = nnx.List(stack(reads.size * max(reads.vocabulary, 1)) + code)
+        if head.layout is None:
+            self.projector = Projector(bottleneck or width, head.dims, scheme, rng)
+        else:
+            mirror = stack(bottleneck) if bottleneck else []
+            self.decoder = nnx.List([*mirror, Dense(width, outputs_of(head.layout), "readout", scheme, rng)])
 
-    def encode(self, x: Array) -> Array:
-        """Representation [..., features] of inputs [..., inputs]: the last hidden layer, or the bottleneck."""
+    def encode(self, rows: Array) -> Array:
+        """Representation [n, features] of rows [n, numbers or positions]: the last hidden layer, or the bottleneck."""
+        x = jax.nn.one_hot(rows, self.vocabulary).reshape(len(rows), -1) if self.vocabulary else rows
         for layer in self.encoder:
             x = layer(x)
         return x
 
-    def decode(self, features: Array) -> Array:
-        """Outputs [..., outputs] from a representation [..., features]."""
+    def __call__(self, rows: Array) -> Array:
+        """What the head is asked for."""
+        x = self.encode(rows)
+        if self.answer.layout is None:
+            return self.projector(x)
         for layer in self.decoder:
-            features = layer(features)
-        return features
+            x = layer(x)
+        return self.answer.layout.unfold(x)

@@ -1,16 +1,17 @@
-"""How initial scale, forward scale and learning rate follow the width of a model.
+"""How initial scale, forward scale and learning rate follow the width and the depth of a model.
 
 With m = width / base_width, a parameter's role fixes its row (Yang et al. 2022, "Tensor Programs V", table 8;
-Dey et al. 2025, "CompleteP", for the decay; Adam-like optimizers):
+Dey et al. 2025, "CompleteP", for the decay and the depth):
 
-    role      init std           forward   Adam rate   decoupled decay
-    input     1/sqrt(fan_in)     1         rate        decay
-    hidden    1/sqrt(fan_in)     1         rate / m    decay * m
-    readout   1/sqrt(base)       1 / m     rate        decay
-    vector    0 or 1             1         rate        decay
+    role      init std           forward   Adam rate   SGD rate   decoupled decay
+    input     1/sqrt(fan_in)     1         rate        rate * m   decay / (its rate's factor)
+    hidden    1/sqrt(fan_in)     1         rate / m    rate
+    readout   1/sqrt(base)       1 / m     rate        rate * m
+    vector    0 or 1             1         rate        rate * m
 
-so that the update of every activation keeps its size while the width grows, and one learning rate serves all widths.
-`standard` is the usual parametrization: 1/sqrt(fan_in) everywhere and one rate for all.
+so that the update of every activation keeps its size while the width grows, and one learning rate serves all widths;
+and base_depth / depth on every residual branch, so that it serves all depths. `standard` is the usual parametrization:
+1/sqrt(fan_in) everywhere, one rate for all, and branches as they are.
 """
 
 from typing import NamedTuple
@@ -26,6 +27,8 @@ class Parametrization(NamedTuple):
 
     name: str = "mup"
     base_width: int = 64
+    base_depth: int = 2
+    adaptive: bool = True  # an optimizer whose steps do not grow with the gradient, such as Adam
 
     def init_std(self, role: str, fan_in: int) -> float:
         """Standard deviation of the initial weights."""
@@ -39,7 +42,13 @@ class Parametrization(NamedTuple):
 
     def rate(self, role: str, width: int) -> float:
         """Factor on the learning rate."""
-        return self.base_width / width if role == "hidden" and self.name == "mup" else 1.0
+        if self.name == "standard" or (role == "hidden") != self.adaptive:
+            return 1.0
+        return self.base_width / width if self.adaptive else width / self.base_width
+
+    def branch(self, depth: int) -> float:
+        """Factor on the output of a residual branch, of which there are so many pairs or singles as the depth says."""
+        return self.base_depth / depth if self.name == "mup" else 1.0
 
     def decay(self, role: str, width: int) -> float:
         """Factor on the decoupled weight decay; the decay applied per step, rate * decay, is the same at any width."""

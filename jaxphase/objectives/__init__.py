@@ -1,8 +1,16 @@
-"""Objectives, by name: frozen dataclasses with pure `loss(model, images, key)` and `represent(model, images)`."""
+"""Objectives, by name: frozen dataclasses of what a model reads, what its head gives back, and two pure functions,
+`loss(model, rows, key) -> [n]` of a batch and `represent(model, rows) -> [n, features]`."""
 
 from jaxphase.objectives.autoencoding import Autoencoding
+from jaxphase.objectives.joint_embedding import BarlowTwins, Contrastive, VICReg
 from jaxphase.objectives.masked_modeling import MaskedModeling
 
-OBJECTIVES = {"autoencoding": Autoencoding, "masked_modeling": MaskedModeling}
+OBJECTIVES = {
+    "autoencoding": Autoencoding,
+    "masked_modeling": MaskedModeling,
+    "contrastive": Contrastive,
+    "barlow_twins": BarlowTwins,
+    "vicreg": VICReg,
+}
 
-__all__ = ["OBJECTIVES", "Autoencoding", "MaskedModeling"]
+__all__ = ["OBJECTIVES", "Autoencoding", "BarlowTwins", "Contrastive", "MaskedModeling", "VICReg"]

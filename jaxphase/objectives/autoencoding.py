@@ -1,31 +1,52 @@
-"""Autoencoding: reconstruct the image itself, through a bottleneck (Hinton & Salakhutdinov 2006)."""
+"""Autoencoding: give the row itself back, through a bottleneck (Hinton & Salakhutdinov 2006)."""
 
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 from jax import Array
 
+from jaxphase.data import augment
+from jaxphase.data.source import Layout
+from jaxphase.errors import InputError
+from jaxphase.models.family import Head
+from jaxphase.objectives.reconstruction import cross_entropy
+from jaxphase.objectives.views import reads
+
 
 @dataclass(frozen=True)
 class Autoencoding:
-    """Mean squared error over all pixels; without a bottleneck in the model it can learn the identity."""
+    """Mean squared error over all numbers, or cross-entropy in nats over all tokens of a row; without a bottleneck in
+    the model it can learn the identity.
 
-    shape: tuple[int, int]
+    `noise` is the standard deviation of what is added to the numbers that the model reads (Vincent et al. 2008).
+    """
+
+    layout: Layout
+    noise: float = 0.0
+
+    paired = False  # a loss of single rows
+
+    def __post_init__(self):
+        if self.noise and self.layout.kind == "tokens":
+            raise InputError(f"noise is {self.noise}: tokens are not numbers; use masked_modeling to corrupt them.")
 
     @property
-    def inputs(self) -> int:
-        """Numbers that the model reads."""
-        return self.shape[0] * self.shape[1]
+    def reads(self) -> Layout:
+        """Rows that the model reads."""
+        return reads(self.layout)
 
     @property
-    def outputs(self) -> int:
-        """Numbers that the model returns."""
-        return self.shape[0] * self.shape[1]
+    def head(self) -> Head:
+        """What the model gives back."""
+        return Head(self.layout)
 
-    def loss(self, model, images: Array, key: Array) -> Array:
-        """Squared error per image [n] of images [n, pixels]; deterministic, the key is not used."""
-        return jnp.mean((model.decode(model.encode(images)) - images) ** 2, axis=-1)
+    def loss(self, model, rows: Array, key: Array) -> Array:
+        """Error per row [n] of rows [n, numbers or positions]."""
+        if self.layout.kind == "tokens":
+            return jnp.mean(cross_entropy(model(rows), rows), axis=-1)
+        seen = augment.noise(key, rows, self.noise) if self.noise else rows
+        return jnp.mean((model(seen) - rows) ** 2, axis=-1)
 
-    def represent(self, model, images: Array) -> Array:
-        """Code [n, features] of images [n, pixels]."""
-        return model.encode(images)
+    def represent(self, model, rows: Array) -> Array:
+        """Code [n, features] of rows."""
+        return model.encode(rows)

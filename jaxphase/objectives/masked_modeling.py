@@ -1,4 +1,4 @@
-"""Masked modelling: reconstruct the hidden patches of an image from the visible ones (He et al. 2022, "MAE")."""
+"""Masked modelling: reconstruct what is hidden of a row from what is visible (Devlin et al. 2019; He et al. 2022)."""
 
 from dataclasses import dataclass
 
@@ -6,54 +6,77 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxphase.data import augment
+from jaxphase.data.source import Layout
 from jaxphase.errors import InputError
+from jaxphase.models.family import Head
+from jaxphase.objectives.reconstruction import cross_entropy
 
 
 @dataclass(frozen=True)
 class MaskedModeling:
-    """Mean squared error on hidden pixels; every patch x patch square is hidden with probability `mask_fraction`.
+    """Mean squared error on hidden numbers, or cross-entropy in nats on hidden tokens, of each row.
 
-    The model sees 2 numbers a pixel: its value, 0 where hidden, and whether it is visible.
+    Every `patch` x `patch` square of an image, number of a vector or token is hidden with probability `mask_fraction`.
+    Of images and vectors the model sees the numbers, 0 where hidden, and one channel more: 1 where they are visible.
+    Hidden tokens are one token more than the vocabulary has.
     """
 
-    shape: tuple[int, int]
+    layout: Layout
     mask_fraction: float = 0.5
     patch: int = 2
+
+    paired = False  # a loss of single rows
 
     def __post_init__(self):
         if not 0 < self.mask_fraction < 1:
             raise InputError(f"mask_fraction is {self.mask_fraction}: give a fraction between 0 and 1, such as 0.5.")
-        if self.patch < 1 or any(side % self.patch for side in self.shape):
-            raise InputError(f"patch is {self.patch}: give a divisor of the image's sides {self.shape}.")
+        sides = self.layout.shape[:2] if self.layout.kind == "image" else ()
+        if self.patch < 1 or any(side % self.patch for side in sides):
+            raise InputError(f"patch is {self.patch}: give a divisor of the image's sides {sides}.")
 
     @property
-    def inputs(self) -> int:
-        """Numbers that the model reads."""
-        return 2 * self.shape[0] * self.shape[1]
+    def reads(self) -> Layout:
+        """Rows that the model reads."""
+        kind, shape, vocabulary = self.layout
+        if kind == "image":
+            return Layout(kind, (*shape[:2], shape[2] + 1))
+        return Layout(kind, shape, vocabulary + 1) if kind == "tokens" else Layout(kind, (2 * shape[0],))
 
     @property
-    def outputs(self) -> int:
-        """Numbers that the model returns."""
-        return self.shape[0] * self.shape[1]
+    def head(self) -> Head:
+        """What the model gives back."""
+        return Head(self.layout)
 
-    def loss(self, model, images: Array, key: Array) -> Array:
-        """Squared error per image [n], averaged over its hidden pixels, of images [n, pixels]."""
-        hidden = self.draw_mask(key, len(images))
-        error = model.decode(model.encode(self.view(images, 1 - hidden))) - images
-        return jnp.sum(error * error * hidden, axis=-1) / jnp.maximum(jnp.sum(hidden, axis=-1), 1)
+    def loss(self, model, rows: Array, key: Array) -> Array:
+        """Error per row [n], averaged over what is hidden, of rows [n, numbers or positions]."""
+        if self.layout.kind == "tokens":
+            seen, hidden = augment.mask_tokens(key, rows, self.mask_fraction, self.layout.vocabulary)
+            error = cross_entropy(model(seen), rows)
+        else:
+            hidden = self.draw_mask(key, len(rows))
+            error = jnp.square(model(self.view(rows, 1 - hidden)) - rows)
+        return jnp.sum(error * hidden, axis=-1) / jnp.maximum(jnp.sum(hidden, axis=-1), 1)
 
-    def represent(self, model, images: Array) -> Array:
-        """Representation [n, features] of whole images [n, pixels]."""
-        return model.encode(self.view(images, jnp.ones_like(images)))
+    def represent(self, model, rows: Array) -> Array:
+        """Representation [n, features] of whole rows."""
+        return model.encode(rows if self.layout.kind == "tokens" else self.view(rows, jnp.ones_like(rows)))
 
-    def view(self, images: Array, visible: Array) -> Array:
-        """What the model reads [n, 2 * pixels] when only `visible` pixels (1 or 0) are shown."""
-        return jnp.concatenate([images * visible, visible], axis=-1)
+    def view(self, rows: Array, visible: Array) -> Array:
+        """What the model reads [n, numbers of `reads`] when only the `visible` numbers (1 or 0) are shown."""
+        if self.layout.kind == "vector":
+            return jnp.concatenate([rows * visible, visible], axis=-1)
+        images = (len(rows), *self.layout.shape)
+        seen = [(rows * visible).reshape(images), visible.reshape(images)[..., :1]]
+        return jnp.concatenate(seen, axis=-1).reshape(len(rows), -1)
 
     def draw_mask(self, key: Array, n: int) -> Array:
-        """1 where a pixel is hidden [n, pixels]. One random byte a patch: the fraction is met to 1/256."""
-        rows, columns = (side // self.patch for side in self.shape)
+        """1 where a number is hidden [n, numbers]. One random byte a patch: the fraction is met to 1/256."""
         threshold = min(round(256 * self.mask_fraction), 255)
-        hidden = jax.random.bits(key, (n, rows, columns), jnp.uint8) < threshold
-        hidden = jnp.repeat(jnp.repeat(hidden, self.patch, axis=1), self.patch, axis=2)
+        if self.layout.kind == "vector":
+            return (jax.random.bits(key, (n, *self.layout.shape), jnp.uint8) < threshold).astype(jnp.float32)
+        rows, columns, channels = self.layout.shape
+        hidden = jax.random.bits(key, (n, rows // self.patch, columns // self.patch, 1), jnp.uint8) < threshold
+        for axis, times in ((1, self.patch), (2, self.patch), (3, channels)):
+            hidden = jnp.repeat(hidden, times, axis=axis)
         return hidden.reshape(n, -1).astype(jnp.float32)

@@ -88,7 +88,7 @@ def lanes_of(spec: SweepSpec, parts: Recipe) -> list[Lane]:
 
     lanes, before = [], {}
     for size in spec.sizes:
-        width = width_for(size, count)
+        width = width_for(size, count, parts.multiple)
         if width in before:
             raise InputError(
                 f"sizes {before[width]} and {size} are both nearest to width {width} "
@@ -111,7 +111,8 @@ def plan(
     lanes = lanes_of(spec, parts)
     widths = sorted({lane.width for lane in lanes})
     by_width = {width: [lane for lane in lanes if lane.width == width] for width in widths}
-    padded = {width: -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE for width in widths}
+    multiple = math.lcm(WIDTH_MULTIPLE, parts.multiple)
+    padded = {width: -(-width // multiple) * multiple for width in widths}
     params = {width: count_parameters(parts.build(padded[width], None)) for width in widths}
     costs = COSTS[platform]
 

@@ -1,11 +1,13 @@
-"""The pieces that a spec names, put together: its data, its objective, and how to build its models."""
+"""The pieces that a spec names, put together: its data, its objective, its optimizer, and how to build its models."""
 
 import dataclasses
+import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+import optax
 from flax import nnx
 
 from jaxphase.config import SweepSpec
@@ -13,48 +15,75 @@ from jaxphase.data import DATA, Source
 from jaxphase.errors import InputError
 from jaxphase.models import FAMILIES, Parametrization
 from jaxphase.objectives import OBJECTIVES
+from jaxphase.sweep.optimizer import optimizer
 
 
 class Recipe(NamedTuple):
-    """Data, objective, parametrization, and `build(width, rng)`, which without a generator gives a template."""
+    """Data, objective, optimizer, parametrization, `build(width, rng)`, which without a generator gives a template, and
+    the number that widths are multiples of."""
 
     source: Source
-    objective: object
+    objective: Any
+    optimizer: optax.GradientTransformation
     scheme: Parametrization
     build: Callable[[int, np.random.Generator | None], nnx.Module]
+    multiple: int
+    batch_size: int
 
 
 def recipe(spec: SweepSpec) -> Recipe:
-    """Look up what the spec names and check its options and data sizes against it."""
-    source = DATA[spec.data]()
+    """Look up what the spec names, check its options and data sizes, and that each piece goes with the others."""
+    make = DATA[spec.data]
+    _check_options("data_options", spec.data, spec.data_options, inspect.signature(make).parameters.values())
+    source = _load(spec.data, tuple(sorted(spec.data_options.items())))
     if spec.data_sizes[-1] > len(source.splits.train):
         raise InputError(
-            f"data_sizes asks for {spec.data_sizes[-1]} images: {spec.data} has {len(source.splits.train)} to train on."
+            f"data_sizes asks for {spec.data_sizes[-1]} rows: {spec.data} has {len(source.splits.train)} to train on."
         )
-    kind = OBJECTIVES[spec.objective]
-    known = [entry.name for entry in dataclasses.fields(kind) if entry.name != "shape"]
-    _check_options("objective_options", spec.objective, spec.objective_options, known, numbers=int | float)
-    objective = kind(source.shape, **spec.objective_options)
+
+    kind, given = OBJECTIVES[spec.objective], ("layout", "paired")
+    known = [entry for entry in inspect.signature(kind).parameters.values() if entry.name not in given]
+    _check_options("objective_options", spec.objective, spec.objective_options, known)
+    pairs = {"paired": source.paired} if "paired" in {entry.name for entry in dataclasses.fields(kind)} else {}
+    objective = kind(source.layout, **pairs, **spec.objective_options)
 
     family = FAMILIES[spec.family]
-    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    if source.layout.kind not in family.reads:
+        others = ", ".join(name for name, other in FAMILIES.items() if source.layout.kind in other.reads)
+        raise InputError(
+            f"family is {spec.family!r}: it does not read rows of the kind {source.layout.kind!r}, which {spec.data} "
+            f"has; choose one of {others}."
+        )
     known = [
-        name for name, entry in inspect.signature(family.__init__).parameters.items() if entry.kind == keyword_only
+        entry
+        for entry in inspect.signature(family.module.__init__).parameters.values()
+        if entry.kind == inspect.Parameter.KEYWORD_ONLY
     ]
-    _check_options("family_options", spec.family, spec.family_options, known, numbers=int)
-    scheme = Parametrization(spec.parametrization, spec.base_width)
+    _check_options("family_options", spec.family, spec.family_options, known)
+    if spec.family_options.get("depth", 1) < 1:
+        raise InputError(f"depth is {spec.family_options['depth']}: a model needs at least one block.")
+    scheme = Parametrization(spec.parametrization, spec.base_width, adaptive=spec.optimizer != "sgd")
 
     def build(width: int, rng: np.random.Generator | None) -> nnx.Module:
-        return family(objective.inputs, objective.outputs, width, rng, scheme, **spec.family_options)
+        return family.module(objective.reads, objective.head, width, rng, scheme, **spec.family_options)
 
-    return Recipe(source, objective, scheme, build)
+    multiple = family.multiple(**spec.family_options)
+    return Recipe(source, objective, optimizer(spec.optimizer), scheme, build, multiple, spec.batch_size)
 
 
-def _check_options(name: str, owner: str, options: Mapping, known: list[str], numbers) -> None:
+@functools.lru_cache(maxsize=4)
+def _load(name: str, options: tuple[tuple[str, Any], ...]) -> Source:
+    return DATA[name](**dict(options))
+
+
+def _check_options(name: str, owner: str, options: Mapping, known: Iterable[inspect.Parameter]) -> None:
+    """Names, and values where an option is annotated as a number."""
+    kinds = {entry.name: entry.annotation for entry in known}
     for key, value in options.items():
-        if key not in known:
-            choices = ", ".join(known) if known else "nothing"
-            raise InputError(f"{name} has {key!r}: {owner} knows {choices}.")
-        if isinstance(value, bool) or not isinstance(value, numbers) or value < 0:
-            kind = "whole" if numbers is int else "non-negative"
-            raise InputError(f"{name}.{key} is {value!r}: give a {kind} number.")
+        if key not in kinds:
+            raise InputError(f"{name} has {key!r}: {owner} knows {', '.join(kinds) or 'nothing'}.")
+        numbers = {int: int, float: int | float}.get(kinds[key])
+        if numbers and (isinstance(value, bool) or not isinstance(value, numbers) or value < 0):
+            raise InputError(
+                f"{name}.{key} is {value!r}: give a {'whole' if numbers is int else 'non-negative'} number."
+            )

@@ -16,7 +16,7 @@ from flax import nnx
 
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml, to_toml
 from jaxphase.errors import InputError
-from jaxphase.evaluate import METRICS
+from jaxphase.evaluate import METRICS, compressed_size, entropy
 from jaxphase.sweep.checkpoint import Checkpointer
 from jaxphase.sweep.mesh import abstract_rows, copy_everywhere, device_memory, lane_mesh, spread
 from jaxphase.sweep.plan import Bucket, Plan, plan
@@ -24,8 +24,9 @@ from jaxphase.sweep.progress import Meter, meter
 from jaxphase.sweep.recipe import Recipe, recipe
 from jaxphase.sweep.train import Numbers, State, initialise, padding_moved, programs
 
+SAMPLED = 1 << 20  # numbers of the training data whose complexity is measured
 SAVE_SECONDS = 10.0  # a killed run loses at most this much training
-CALL_SECONDS = 0.5  # steps are handed to the device in calls of about this length, which is how often the bar moves
+CALL_SECONDS = 1.0  # steps are handed to the device in calls of about this length, which is how often the bar moves
 
 
 class Folder(NamedTuple):
@@ -89,7 +90,7 @@ def run(
         work = Work(spec, parts, the_plan, mesh, images, folder, bar)
         with compiled_ahead(work) as compiled:
             results = [train_bucket(work, number, one) for number, one in enumerate(compiled)]
-    dataset = label(spec, config, the_plan, results)
+    dataset = label(spec, parts, config, the_plan, results)
     if folder:
         partial = folder.result.with_suffix(".part")
         dataset.to_netcdf(partial, engine="h5netcdf")
@@ -254,8 +255,8 @@ def measure(work: Work, state: State, numbers: Numbers, look, *read) -> dict[str
     return {name: np.asarray(metrics[name]) for name in work.spec.metrics}
 
 
-def label(spec: SweepSpec, config: PhaseTransitionConfig, the_plan: Plan, results) -> xr.Dataset:
-    """Metrics of all buckets as one Dataset with named dimensions."""
+def label(spec: SweepSpec, parts: Recipe, config: PhaseTransitionConfig, the_plan: Plan, results) -> xr.Dataset:
+    """Metrics of all buckets as one Dataset with named dimensions, and how complex its data are, in bits a number."""
     lanes = [lane for bucket in the_plan.buckets for lane in bucket.lanes]
     where = (
         [spec.data_sizes.index(lane.data_size) for lane in lanes],
@@ -278,16 +279,20 @@ def label(spec: SweepSpec, config: PhaseTransitionConfig, the_plan: Plan, result
     variables["diverged_at"] = (dims[:3], fill([column for _, column in results]), {"long_name": diverged})
     of_size = {lane.size: lane for lane in lanes}
     coordinates = {
-        "data_size": ("data_size", list(spec.data_sizes), {"long_name": "training images"}),
+        "data_size": ("data_size", list(spec.data_sizes), {"long_name": "training samples"}),
         "size": ("size", list(spec.sizes), {"long_name": "requested parameters"}),
         "seed": ("seed", np.arange(spec.seeds)),
         "step": ("step", list(spec.checkpoints), {"long_name": "training steps"}),
         "params": ("size", [of_size[size].params for size in spec.sizes], {"long_name": "parameters"}),
         "width": ("size", [of_size[size].width for size in spec.sizes], {"long_name": "width"}),
     }
+    rows = parts.source.splits.train[: max(SAMPLED // parts.source.layout.size, 1)]
+    complexity = {"data_entropy_bits": entropy(rows), "data_compressed_bits": compressed_size(rows)}
     versions = {name: version(name) for name in ("jaxphase", "jax", "flax", "optax", "numpy")}
     attributes = {"spec": to_toml(spec, config), "platform": the_plan.platform, "devices": the_plan.devices}
-    return xr.Dataset(variables, coordinates, attributes | {f"{name}_version": v for name, v in versions.items()})
+    return xr.Dataset(
+        variables, coordinates, attributes | complexity | {f"{name}_version": v for name, v in versions.items()}
+    )
 
 
 def extract(folder: str | Path, *, size: int, data_size: int, seed: int) -> nnx.Module:

@@ -10,14 +10,30 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from jax import Array
 
 from jaxphase.config import SweepSpec
 from jaxphase.data import Splits
-from jaxphase.evaluate import OF_PROBE, Prepared, effective_rank, mutual_information, prepare, probe_prepared
+from jaxphase.evaluate import (
+    OF_PROBE,
+    OF_VIEWS,
+    Prepared,
+    alignment,
+    effective_rank,
+    feature_std,
+    info_nce_bound,
+    mutual_information,
+    prepare,
+    probe_prepared,
+    rank_of,
+    slope_of,
+    spectrum,
+    uniformity,
+    vote,
+)
 from jaxphase.models.layers import PerModel
+from jaxphase.objectives.views import two_views
 from jaxphase.sweep.mesh import EVERYWHERE, LANES, pad_rows
 from jaxphase.sweep.plan import Bucket, Lane
 from jaxphase.sweep.recipe import Recipe
@@ -41,12 +57,8 @@ class State(NamedTuple):
     """What training changes; every leaf [lanes, ...]."""
 
     weights: nnx.State
-    moments: optax.OptState
+    moments: object  # of the optimizer
     diverged_at: Array  # step at which loss or gradient were not finite, -1 while they are
-
-
-# Adam's direction alone: `train_step` clips by the norm of the lane's gradient before it, and applies rate and decay.
-ADAM = optax.scale_by_adam()
 
 
 def identity(lane: Lane) -> np.random.SeedSequence:
@@ -62,7 +74,8 @@ def initialise(bucket: Bucket, spec: SweepSpec, parts: Recipe, rows: int) -> tup
         for_weights, for_data, for_steps = identity(lane).spawn(3)
         model = parts.build(lane.width, np.random.Generator(np.random.Philox(for_weights)))
         models.append(nnx.split(model, nnx.Param, PerModel)[1:])
-        offsets.append(np.random.Generator(np.random.Philox(for_data)).integers(len(parts.source.splits.train)))
+        offset = np.random.Generator(np.random.Philox(for_data)).integers(len(parts.source.splits.train))
+        offsets.append(offset - offset % 2 if parts.source.paired else offset)
         keys.append(for_steps.generate_state(2))
 
     def stack(which: int) -> nnx.State:
@@ -85,7 +98,7 @@ def initialise(bucket: Bucket, spec: SweepSpec, parts: Recipe, rows: int) -> tup
         live_shapes=live_shapes,
         per_model=stack(1),
     )
-    shapes = jax.eval_shape(ADAM.init, template[0])
+    shapes = jax.eval_shape(parts.optimizer.init, template[0])
     moments = jax.tree.map(lambda leaf: np.zeros((rows, *leaf.shape), leaf.dtype), shapes)
     return State(weights, moments, np.full(rows, -1, np.int32)), numbers
 
@@ -142,7 +155,7 @@ def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.
         return jax.vmap(lambda *lane: look_at_lane(graph, spec.metrics, parts, *lane, images))(state, numbers)
 
     def read(prepared: Prepared, images: Splits) -> dict[str, Array]:
-        return jax.vmap(lambda prepared: read_lane(parts.source.classes, prepared, images))(prepared)
+        return jax.vmap(lambda lane: read_lane(spec.metrics, parts.source.classes, lane, images))(prepared)
 
     def spread(function, *specs):
         return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=LANES, check_vma=False)
@@ -157,17 +170,17 @@ def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.
 def train_step(
     graph, roles: list[str], spec: SweepSpec, parts: Recipe, state: State, numbers: Numbers, pool: Array, step: Array
 ) -> State:
-    """One step of AdamW of one lane; weights stay as they are from the first step whose loss or gradient is not finite.
+    """One step of one lane, its gradient clipped by the norm; from the first step whose loss or gradient is not finite,
+    weights stay as they are.
 
-    Exact layers give padding a gradient of exactly zero, and Adam leaves a zero with zero gradient alone: nothing is
-    masked here, and `padding_moved` tells if it was needed.
+    Exact layers give padding a gradient of exactly zero, and an exact optimizer leaves a zero with zero gradient alone:
+    nothing is masked here, and `padding_moved` tells if it was needed.
     """
     key = jax.random.wrap_key_data(numbers.key)
     for_batch, for_objective = jax.random.fold_in(key, 2 * step), jax.random.fold_in(key, 2 * step + 1)
     # Bits modulo the size are biased by size / 2**32 at most; `randint` splits the key and draws twice.
     draws = jax.random.bits(for_batch, (spec.batch_size,)) % numbers.data_size.astype(jnp.uint32)
-    rows = numbers.data_offset + draws.astype(jnp.int32)
-    batch = pool[rows % len(pool)]
+    batch = take(parts, pool, numbers.data_offset + draws.astype(jnp.int32))
 
     def loss_of(weights):
         return jnp.mean(parts.objective.loss(nnx.merge(graph, weights, numbers.per_model), batch, for_objective))
@@ -177,9 +190,9 @@ def train_step(
     finite = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(numbers.learning_rate)
     diverged_at = jnp.where((state.diverged_at < 0) & ~finite, step, state.diverged_at)
     alive = diverged_at < 0
-    clip = jnp.minimum(1, spec.clip_norm / norm)
+    clip = jnp.minimum(1, spec.clip_norm / norm) if spec.clip_norm else 1
     gradient = jax.tree.map(lambda leaf: jnp.where(alive, clip * leaf, 0), gradient)
-    direction, moments = ADAM.update(gradient, state.moments)
+    direction, moments = parts.optimizer.update(gradient, state.moments, state.weights)
 
     warmup = jnp.minimum(1, (step + 1) / max(spec.warmup_steps, 1)).astype(loss.dtype)
     rate = jnp.where(alive, numbers.learning_rate * warmup, 0)
@@ -199,34 +212,75 @@ def look_at_lane(
 ) -> tuple[dict[str, Array], Prepared | None]:
     """What is wanted of losses and spectra of one lane as it is, and its probe made ready if that is wanted."""
     model = nnx.merge(graph, state.weights, numbers.per_model)
-    objective, key = parts.objective, jax.random.key(EVALUATION_SEED)
-
-    # One pass over all images for the losses and one for the representations: half the program to compile.
-    count = len(images.validation)
-    seen = images.train[(numbers.data_offset + jnp.arange(count)) % len(images.train)]
-    losses = objective.loss(model, jnp.concatenate([images.validation, seen]), key)
-    val_loss, own = jnp.mean(losses[:count]), jnp.arange(count) < numbers.data_size
-    train_loss = jnp.sum(jnp.where(own, losses[count:], 0)) / jnp.sum(own)
-
+    train_loss, val_loss = evaluation_losses(parts, model, numbers, images)
     metrics = {"train_loss": train_loss, "val_loss": val_loss, "generalization_gap": val_loss - train_loss}
-    probed = not set(wanted).isdisjoint(OF_PROBE)
-    if not probed and "effective_rank" not in wanted:
+    if set(wanted) <= set(metrics):
         return metrics, None
 
-    features = objective.represent(model, jnp.concatenate([images.validation, images.probe]))
+    count = len(images.validation)
+    features = parts.objective.represent(model, jnp.concatenate([images.validation, images.probe]))
     features, fitted = features[:count], features[count:]
-    metrics["effective_rank"] = effective_rank(features)
-    if not probed:
-        return metrics, None
-    prepared = prepare(fitted, features)
-    return metrics | {"effective_capacity": prepared.degrees_of_freedom}, prepared
+    if not set(wanted).isdisjoint(OF_VIEWS):
+        views = parts.objective.represent(model, evaluation_views(parts, images))
+        metrics |= {
+            "alignment": alignment(views[:count], views[count:]),
+            "info_nce": info_nce_bound(views[:count], views[count:]),
+        }
+    metrics |= {"uniformity": uniformity(features), "feature_std": feature_std(features)}
+    if "spectrum_slope" in wanted:
+        decomposed = spectrum(features)
+        metrics |= {"effective_rank": rank_of(decomposed.values), "spectrum_slope": slope_of(decomposed).alpha}
+    else:
+        metrics["effective_rank"] = effective_rank(features)
+    prepared = None
+    if not set(wanted).isdisjoint(OF_PROBE):
+        prepared = prepare(fitted, features)
+        metrics["effective_capacity"] = prepared.degrees_of_freedom
+    return {name: value for name, value in metrics.items() if name in wanted}, prepared
 
 
-def read_lane(classes: int, prepared: Prepared, images: Splits) -> dict[str, Array]:
-    """What a linear readout gets out of one lane's representation, on images that neither was fitted on."""
-    probe = probe_prepared(prepared, images.probe_labels, images.validation_labels, classes)
-    return {
+def evaluation_views(parts: Recipe, images: Splits) -> Array:
+    """Two views of every row to validate on, the same for all lanes and checkpoints, one half after the other."""
+    source, index = parts.source, jnp.arange(len(images.validation))
+    partner = (index ^ 1) % len(index) if source.paired else index
+    pair = images.validation, images.validation[partner]
+    return jnp.concatenate(two_views(source.layout, jax.random.key(EVALUATION_SEED), *pair, strength=1.0))
+
+
+def evaluation_losses(parts: Recipe, model, numbers: Numbers, images: Splits) -> tuple[Array, Array]:
+    """Mean loss on the lane's own data and on the validation split, in as many whole batches as this one has.
+
+    Both in one pass, which is half the program to compile. A lane with less data than there is to validate on goes
+    through it again.
+    """
+    batches = max(len(images.validation) // parts.batch_size, 1)
+    index = jnp.arange(batches * min(parts.batch_size, len(images.validation)))
+    own = take(parts, images.train, numbers.data_offset + index % numbers.data_size)
+    held_out = take(parts, images.validation, index)
+    axis = own.ndim - 2
+    both = jnp.concatenate([own, held_out], axis)
+    both = both.reshape(*both.shape[:axis], 2 * batches, -1, both.shape[-1])
+    # The masks and views of both halves are the same: common random numbers.
+    keys = jnp.tile(jax.random.split(jax.random.key(EVALUATION_SEED), batches), 2)
+    losses = jax.vmap(lambda batch, key: jnp.mean(parts.objective.loss(model, batch, key)), (axis, 0))(both, keys)
+    return jnp.mean(losses[:batches]), jnp.mean(losses[batches:])
+
+
+def take(parts: Recipe, pool: Array, index: Array) -> Array:
+    """Rows [n, ...] of a pool that goes round, or, for an objective of pairs, these and their partners [2, n, ...]."""
+    index = index % len(pool)
+    return pool[jnp.stack([index, (index ^ 1) % len(pool)]) if parts.objective.paired else index]
+
+
+def read_lane(wanted: tuple[str, ...], classes: int, prepared: Prepared, images: Splits) -> dict[str, Array]:
+    """What readouts get out of one lane's representation, on images that neither was fitted on."""
+    labels = images.probe_labels, images.validation_labels
+    probe = probe_prepared(prepared, *labels, classes)
+    metrics = {
         "accuracy": probe.accuracy,
         "probe_cross_entropy": probe.cross_entropy,
         "mutual_information": mutual_information(probe.cross_entropy, images.validation_labels, classes),
     }
+    if "knn_accuracy" in wanted:
+        metrics["knn_accuracy"] = vote(prepared.x, prepared.x_test, *labels, classes)
+    return metrics

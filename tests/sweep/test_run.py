@@ -41,7 +41,10 @@ def test_the_result_is_labelled_with_what_was_trained(whole):
     assert dataset["val_loss"].dims == ("data_size", "size", "seed", "step")
     assert dict(dataset.sizes) == {"data_size": 2, "size": 3, "seed": 2, "step": 2}
     assert set(METRICS) <= set(dataset.data_vars)
-    assert np.isfinite(dataset[list(METRICS)].to_array()).all()
+    # The slope of a spectrum needs seven live dimensions.
+    assert np.isfinite(dataset[list(METRICS)].drop_vars("spectrum_slope").to_array()).all()
+    assert np.isfinite(dataset["spectrum_slope"].sel(size=3000)).all()
+    assert dataset.attrs["data_compressed_bits"] > 1 and dataset.attrs["data_entropy_bits"] > 1
     with xr.open_dataset(folder / "sweep.nc", engine="h5netcdf") as saved:
         assert equal_numbers(saved, dataset)
         assert saved["params"].values.tolist() == [661, 1477, 3036] or (saved["params"] > 0).all()
@@ -61,7 +64,7 @@ def test_metrics_that_are_not_asked_for_are_not_measured(whole):
         few = sweep.run(dataclasses.replace(SPEC, metrics=metrics), progress=False, buckets=1)
         assert set(few.data_vars) == {*metrics, "diverged_at"}
         for name in metrics:
-            np.testing.assert_allclose(few[name], dataset[name], rtol=1e-5)
+            np.testing.assert_allclose(few[name], dataset[name], rtol=1e-4)
 
 
 def test_one_bucket_or_three_give_the_same_numbers(whole):
@@ -171,7 +174,7 @@ def test_what_cannot_be_run_is_said_in_one_sentence(tmp_path, whole):
         sweep.run(SPEC, folder, progress=False)
     with pytest.raises(InputError, match=r"batch_size = 16, not 8: resume with the same spec"):
         sweep.run(dataclasses.replace(SPEC, batch_size=8), folder, resume=True, progress=False)
-    with pytest.raises(InputError, match="4000 images: digits has 1024"):
+    with pytest.raises(InputError, match="4000 rows: digits has 1024"):
         sweep.run(dataclasses.replace(SPEC, data_sizes=(40, 4000)), progress=False)
     with pytest.raises(InputError, match="sizes 700 and 720 are both nearest to width 3"):
         sweep.run(dataclasses.replace(SPEC, sizes=(700, 720)), progress=False)
