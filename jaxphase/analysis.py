@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from jaxphase import detect
-from jaxphase.curves import at_step, check, metrics_of
+from jaxphase.curves import at_best_rate, at_step, check, metrics_of
 from jaxphase.detect.distributions import student_t_975
 from jaxphase.errors import InputError
 from jaxphase.findings import SMOOTH, TRANSITIONS, Analysis, Break, Finding, Interval, Slope, in_figures, size_unit
@@ -48,8 +48,9 @@ def analyze(
 ) -> Analysis:
     """Judge every metric of `data` against the logarithm of model size, at each data size, all seeds as points.
 
-    data: dims (data_size?, size, seed, step?) with coordinate `params` along size, from a sweep or `curves.read`;
-    models with `diverged_at` up to the step are left out and counted. step: a checkpoint, the last by default.
+    data: dims (learning_rate?, data_size?, size, seed, step?) with coordinate `params` along size, from a sweep or
+    `curves.read`; of several learning rates the best for each size counts (see `curves.at_best_rate`); models with
+    `diverged_at` up to the step are left out and counted. step: a checkpoint, the last by default.
     order_parameter: the metric that headline and phase diagram are about; by default the one that the dataset's spec
     names, else mutual_information, else the first. partners: for a thresholded metric, such as accuracy, the continuous
     one, such as a log-likelihood, that tells if a jump of the first is in the models or in the metric; by default
@@ -59,7 +60,7 @@ def analyze(
     the curve as well as the noise of the seeds, and that of a bootstrap over the seeds. A curve that cannot be judged
     has the kind "too few points". Raises InputError for a dataset, metric or step that is not there.
     """
-    data = at_step(check(data), step)
+    data = at_step(check(at_best_rate(data)), step)
     names = metrics_of(data)
     order_parameter = _order_parameter(order_parameter, names, data)
     curves = data[list(names)].to_dataarray("metric")

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tomllib
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,32 +48,102 @@ def quickstart(*, out: Path = Path("quickstart"), resume: bool = False) -> None:
     _sweep(config.sweep(metrics=QUICK), config, out, resume)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What takes the place of the spec's."""
+
+    family: str | None = None
+    """Model family: mlp, resnet, transformer or vit."""
+    objective: str | None = None
+    """autoencoding, masked_modeling, contrastive, barlow_twins or vicreg."""
+    data: str | None = None
+    """digits, glyphs, text, hierarchy, spiked, ising or arrays."""
+    optimizer: str | None = None
+    """adamw, adam, sgd, or what optax has as scale_by_NAME."""
+    parametrization: str | None = None
+    """mup or standard."""
+    sizes: tuple[int, ...] | None = None
+    """Parameters of the models."""
+    data_sizes: tuple[int, ...] | None = None
+    """Training samples."""
+    checkpoints: tuple[int, ...] | None = None
+    """Steps at which to measure; training ends at the last."""
+    learning_rate: tuple[float, ...] | None = None
+    """One or several learning rates."""
+    seeds: int | None = None
+    """Models of each kind."""
+    batch_size: int | None = None
+    """Samples a step."""
+    metrics: tuple[str, ...] | None = None
+    """What to measure, everything by default."""
+    family_options: tuple[str, ...] | None = None
+    """NAME=NUMBER, such as depth=3."""
+    objective_options: tuple[str, ...] | None = None
+    """NAME=NUMBER, such as mask_fraction=0.25."""
+    data_options: tuple[str, ...] | None = None
+    """NAME=VALUE, such as path=mine.npz."""
+
+    def over(self, spec: SweepSpec) -> SweepSpec:
+        """The spec with these settings in it; the options of what is no longer named go with it."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        for name in ("family", "objective", "data"):
+            options = dict(_pair(f"{name}_options", text, "depth=3") for text in given.get(f"{name}_options", ()))
+            if name in given or options:
+                kept = (
+                    {}
+                    if given.get(name, getattr(spec, name)) != getattr(spec, name)
+                    else getattr(spec, f"{name}_options")
+                )
+                given[f"{name}_options"] = {**kept, **{key: _value(text) for key, text in options.items()}}
+        if len(given.get("learning_rate", ())) == 1:
+            given["learning_rate"] = given["learning_rate"][0]
+        return replace(spec, **given)
+
+
 @app.command
-def sweep(spec: File, *, out: Path | None = None, resume: bool = False) -> None:
-    """Train and analyse the grid of a TOML spec.
+def sweep(
+    spec: tyro.conf.Positional[Path | None] = None,
+    *,
+    settings: tyro.conf.OmitArgPrefixes[Settings] = Settings(),
+    out: Path | None = None,
+    resume: bool = False,
+) -> None:
+    """Train and analyse the grid of a TOML spec, or that of the quickstart, with other settings where given.
 
     Args:
         spec: TOML file with tables [sweep] and [phase_transition].
-        out: New folder for results; by default the name of the spec without its ending.
+        settings: Fields of the spec.
+        out: New folder for results; by default the name of the spec without its ending, or "sweep".
         resume: Go on with the sweep in that folder.
     """
-    _sweep(*read_toml(spec), out or Path(spec.stem), resume)
+    _sweep(*_read(spec, settings), out or Path(spec.stem if spec else "sweep"), resume)
 
 
 @app.command
-def plan(spec: File) -> None:
+def plan(
+    spec: tyro.conf.Positional[Path | None] = None,
+    *,
+    settings: tyro.conf.OmitArgPrefixes[Settings] = Settings(),
+) -> None:
     """Print what a spec would train, in which buckets, and about how long it would take; train nothing.
 
     Args:
-        spec: TOML file with tables [sweep] and [phase_transition].
+        spec: TOML file with tables [sweep] and [phase_transition]; by default that of the quickstart.
+        settings: Fields of the spec.
     """
-    settings, _ = read_toml(spec)
+    settings, _ = _read(spec, settings)
     _start_jax()
-    from jaxphase.sweep import make_plan, recipe
+    from jaxphase.sweep import lane_bytes, make_plan, recipe
 
     the_plan = make_plan(settings, recipe(settings))
-    table = Table(title=f"{len(settings.sizes)} sizes x {len(settings.data_sizes)} data sizes x {settings.seeds} seeds")
-    for name in ("bucket", "models", "widths", "padded to", "parameters", "padding", "train (s)"):
+    counts = {
+        "sizes": len(settings.sizes),
+        "data sizes": len(settings.data_sizes),
+        "seeds": settings.seeds,
+        "learning rates": len(settings.learning_rates),
+    }
+    table = Table(title=" x ".join(f"{count} {name}" for name, count in counts.items() if count > 1 or name == "sizes"))
+    for name in ("bucket", "models", "widths", "padded to", "parameters", "padding", "memory (MB)", "train (s)"):
         table.add_column(name, justify="right")
     for number, bucket in enumerate(the_plan.buckets, 1):
         widths = [lane.width for lane in bucket.lanes]
@@ -83,12 +155,13 @@ def plan(spec: File) -> None:
             str(bucket.width),
             f"{min(params):,}-{max(params):,}",
             f"{the_plan.padding(bucket):.2f}x",
+            f"{len(bucket.lanes) * lane_bytes(bucket.params, the_plan.positions) / 1e6:,.0f}",
             f"{the_plan.run_seconds(bucket):.0f}",
         )
     console = Console()
     console.print(table)
     console.print(
-        f"{the_plan.steps} steps of batch {the_plan.batch_size} on {the_plan.devices} {the_plan.platform} device(s): "
+        f"{the_plan.steps} steps of batch {settings.batch_size} on {the_plan.devices} {the_plan.platform} device(s): "
         f"about {the_plan.seconds:.0f} s, compilation included."
     )
 
@@ -120,7 +193,7 @@ def analyze(
     """
     from jaxphase.curves import read
 
-    partners = dict(_pair(text) for text in partner) or None
+    partners = dict(_pair("partner", text, "accuracy=cross_entropy") for text in partner) or None
     data = read(file, x=x, y=y, by=by, group=group)
     folder = out or Path(f"{file.stem}-analysis")
     if folder.exists():
@@ -152,11 +225,35 @@ def _sweep(spec: SweepSpec, config: PhaseTransitionConfig, out: Path, resume: bo
     _analyse(run(spec, out, config=config, resume=resume), out, config.order_parameter)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    metric, equals, other = text.partition("=")
-    if not (metric and equals and other):
-        raise InputError(f"partner is {text!r}: give METRIC=OTHER, such as accuracy=cross_entropy.")
-    return metric, other
+def _read(spec: Path | None, settings: Settings) -> tuple[SweepSpec, PhaseTransitionConfig]:
+    """Spec and question of a file, or of the quickstart, with the settings that were given.
+
+    Sizes that only sample a range give way where a family's widths are too coarse for all of them.
+    """
+    config = PhaseTransitionConfig()
+    written, config = read_toml(spec) if spec else (config.sweep(), config)
+    chosen = settings.over(written)
+    if chosen.sizes == config.sweep().sizes:
+        _start_jax()
+        from jaxphase.sweep import recipe, sizes_of_their_own
+
+        chosen = replace(chosen, sizes=sizes_of_their_own(chosen, recipe(chosen)))
+    return chosen, config
+
+
+def _pair(option: str, text: str, example: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise InputError(f"{option} is {text!r}: give NAME=VALUE, such as {example}.")
+    return name, value
+
+
+def _value(text: str):
+    """A TOML value, or the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _analyse(data, folder: Path, order_parameter: str | None, partners: dict[str, str] | None = None) -> None:

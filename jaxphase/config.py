@@ -15,7 +15,7 @@ from jaxphase.errors import InputError
 
 @dataclass(frozen=True)
 class SweepSpec:
-    """A grid of models to train, every size x data size x seed, and how to train them.
+    """A grid of models to train, every size x data size x seed x learning rate, and how to train them.
 
     Sizes are requested parameter counts; the family's width that comes nearest is trained, and its exact count is
     what results are labelled with. `checkpoints` are the steps at which the `metrics` are measured, all there are if it
@@ -37,7 +37,7 @@ class SweepSpec:
     parametrization: str = "mup"
     base_width: int = 64
     batch_size: int = 64
-    learning_rate: float = 3e-3
+    learning_rate: float | tuple[float, ...] = 3e-3
     warmup_steps: int = 20
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
@@ -54,7 +54,14 @@ class SweepSpec:
         for name in ("seeds", "base_width", "batch_size"):
             _whole(name, getattr(self, name), least=1)
         _whole("warmup_steps", self.warmup_steps, least=0)
-        _number("learning_rate", self.learning_rate, positive=True)
+        for rate in self.learning_rates:
+            _number("learning_rate", rate, positive=True)
+        if list(self.learning_rates) != sorted(set(self.learning_rates)):
+            raise InputError(
+                f"learning_rate is {list(self.learning_rates)}: give numbers in increasing order, each once."
+            )
+        if isinstance(self.learning_rate, list):
+            object.__setattr__(self, "learning_rate", self.learning_rates)
         for name in ("weight_decay", "clip_norm"):
             _number(name, getattr(self, name))
         for name, table in (
@@ -73,6 +80,11 @@ class SweepSpec:
             _one_of("an entry of metrics", name, METRICS)
         chosen = tuple(name for name in METRICS if name in self.metrics or not self.metrics)
         object.__setattr__(self, "metrics", chosen)
+
+    @property
+    def learning_rates(self) -> tuple[float, ...]:
+        """The learning rates of the grid."""
+        return tuple(self.learning_rate) if isinstance(self.learning_rate, list | tuple) else (self.learning_rate,)
 
     @property
     def steps(self) -> int:

@@ -110,6 +110,22 @@ def check(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
     return data
 
 
+def at_best_rate(data: xr.Dataset) -> xr.Dataset:
+    """A sweep at one learning rate for each size and data size: that of the least validation loss, or training loss
+    where that was not measured, at the last step and in the mean over the seeds that did not diverge.
+
+    Which it was is the coordinate `learning_rate` (data_size, size). Without that axis, the same Dataset.
+    """
+    if "learning_rate" not in data.dims:
+        return data
+    judge = next((name for name in ("val_loss", "train_loss") if name in data), None)
+    if judge is None:
+        raise InputError("the curves have a learning rate but no val_loss or train_loss: choose one rate with sel.")
+    loss = data[judge].isel(step=-1, drop=True).where(data.diverged_at < 0).mean("seed")
+    best = loss.fillna(np.inf).argmin("learning_rate")
+    return data.isel(learning_rate=best)
+
+
 def at_step(data: xr.Dataset, step: int | None = None) -> xr.Dataset:
     """The curves at one checkpoint, the last by default; a model that has diverged by then is NaN in every metric.
 
@@ -148,7 +164,7 @@ def _read_netcdf(path: Path, metrics: tuple[str, ...]) -> xr.Dataset:
         raise InputError(f"{path} does not exist: give the path of a result.")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as opened:
-            data = opened.load()
+            data = at_best_rate(opened.load())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as NetCDF ({error}): give the sweep.nc of a sweep.") from error
     for name in metrics:

@@ -15,6 +15,7 @@ SPEC = """
 [sweep]
 seeds = 2
 batch_size = 16
+metrics = ["train_loss", "val_loss", "accuracy", "probe_cross_entropy"]
 [phase_transition]
 model_size_range = [700, 6000]
 model_size_samples = 6
@@ -82,6 +83,14 @@ def test_a_plan_is_printed_and_nothing_trained(swept):
     assert set(folder.iterdir()) == before
 
 
+def test_settings_take_the_place_of_the_spec(tmp_path):
+    options = ("--family", "vit", "--objective", "contrastive", "--learning-rate", "0.001", "0.003", "--seeds", "2")
+    result = jaxphase("plan", *options, "--family-options", "depth=1", "--data", "glyphs", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    # Heads of 8 are too coarse for some of the 12 sizes of the range.
+    assert "7 sizes x 2 data sizes x 2 seeds x 2 learning rates" in result.stdout and not list(tmp_path.iterdir())
+
+
 def test_a_csv_of_ones_own_is_analysed(tmp_path):
     rng = np.random.default_rng(0)
     rows = ["model,params,accuracy,seed"]
@@ -106,7 +115,7 @@ def test_a_csv_of_ones_own_is_analysed(tmp_path):
         ("params,loss\n-5,1\n", ["--x", "params", "--y", "loss"], "-5"),
         ("params,loss\n1,1\n2,1\n3,1\n", ["--x", "params", "--y", "loss"], "sizes"),
         ("", ["--x", "params", "--y", "loss"], "own.csv"),
-        ("params,loss\n1,1\n", ["--x", "params", "--y", "loss", "--partner", "loss"], "METRIC=OTHER"),
+        ("params,loss\n1,1\n", ["--x", "params", "--y", "loss", "--partner", "loss"], "NAME=VALUE"),
     ],
 )
 def test_bad_csv_is_one_sentence(tmp_path, text, options, message):
@@ -125,6 +134,11 @@ def test_bad_specs_are_one_sentence(tmp_path):
         ["plan", "bad.toml"],
         ["sweep", "none.toml"],
         ["quickstart", "--out", "bad.toml"],
+        ["sweep", "--family", "transformer"],
+        ["sweep", "--objective", "contrastive", "--objective-options", "heat=1"],
+        ["sweep", "--family", "vit", "--family-options", "depth"],
+        ["sweep", "--metrics", "accuracy"],
+        ["plan", "--data", "arrays", "--data-options", "path=none.npz"],
     ):
         result = jaxphase(*arguments, cwd=tmp_path)
         assert result.returncode == 2

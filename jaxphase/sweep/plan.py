@@ -1,4 +1,4 @@
-"""Which models share a program: lanes sorted by width, cut into buckets padded to their widest member.
+"""Which models share a program: lanes sorted by width, cut into buckets of one depth padded to their widest member.
 
 Few buckets compile fast and waste work on padding; many waste nothing and compile long. `plan` takes the cheapest cut
 by dynamic programming over the distinct widths, under a cost model of three numbers per platform, and splits a bucket
@@ -20,7 +20,7 @@ WIDTH_MULTIPLE = 8  # bucket widths are rounded up to whole vector registers
 
 
 class Costs(NamedTuple):
-    """Seconds on one device: to compile a bucket; per step, sample and weight; per step, sample and sqrt(weights).
+    """Seconds on one device: to compile a bucket; per step, position and weight; per step, position and sqrt(weights).
 
     The first is what a bucket adds to the whole, since it compiles while others run. The second is matrix products and
     the optimizer, the third the elementwise work, which grows with the width.
@@ -44,6 +44,7 @@ class Lane(NamedTuple):
     data_size: int
     seed: int
     learning_rate: float
+    depth: int = 0  # 0 for what the recipe says of the width
 
 
 class Bucket(NamedTuple):
@@ -53,20 +54,25 @@ class Bucket(NamedTuple):
     params: int  # of a model of that width
     lanes: tuple[Lane, ...]
 
+    @property
+    def depth(self) -> int:
+        """Of all its models."""
+        return self.lanes[0].depth
+
 
 class Plan(NamedTuple):
     """Buckets in the order they run, with what they are expected to cost on `devices` devices."""
 
     buckets: tuple[Bucket, ...]
     steps: int
-    batch_size: int
+    positions: int  # that a model works through in a step
     devices: int
     platform: str
 
     def run_seconds(self, bucket: Bucket) -> float:
         """Expected training time of a bucket."""
         rows = math.ceil(len(bucket.lanes) / self.devices)
-        return self.steps * rows * step_seconds(bucket.params, self.batch_size, COSTS[self.platform])
+        return self.steps * rows * step_seconds(bucket.params, self.positions, COSTS[self.platform])
 
     def padding(self, bucket: Bucket) -> float:
         """Weights computed over weights trained: 1 is no waste."""
@@ -75,12 +81,22 @@ class Plan(NamedTuple):
     @property
     def seconds(self) -> float:
         """Expected time of everything, compilation included."""
-        programs = len({(bucket.width, len(bucket.lanes)) for bucket in self.buckets})
+        programs = len({(bucket.width, bucket.depth, len(bucket.lanes)) for bucket in self.buckets})
         return COSTS[self.platform].compile * programs + sum(map(self.run_seconds, self.buckets))
 
 
+def sizes_of_their_own(spec: SweepSpec, parts: Recipe) -> tuple[int, ...]:
+    """The sizes without those that a nearer one keeps from having a width of its own."""
+    count = functools.cache(lambda width: count_parameters(parts.build(width, None)))
+    nearest = {}
+    for size in spec.sizes:
+        width = width_for(size, count, parts.multiple)
+        nearest[width] = min(size, nearest.get(width, size), key=lambda size: abs(math.log(size / count(width))))
+    return tuple(sorted(nearest.values()))
+
+
 def lanes_of(spec: SweepSpec, parts: Recipe) -> list[Lane]:
-    """Every size x data size x seed of the grid, sizes in increasing order."""
+    """Every size x data size x seed x learning rate of the grid, sizes in increasing order."""
 
     @functools.cache
     def count(width: int) -> int:
@@ -97,9 +113,10 @@ def lanes_of(spec: SweepSpec, parts: Recipe) -> list[Lane]:
         before[width] = size
         params = count(width)
         lanes += [
-            Lane(size, params, width, data_size, seed, spec.learning_rate)
+            Lane(size, params, width, data_size, seed, rate, parts.depth_of(width))
             for data_size in spec.data_sizes
             for seed in range(spec.seeds)
+            for rate in spec.learning_rates
         ]
     return lanes
 
@@ -113,32 +130,36 @@ def plan(
     by_width = {width: [lane for lane in lanes if lane.width == width] for width in widths}
     multiple = math.lcm(WIDTH_MULTIPLE, parts.multiple)
     padded = {width: -(-width // multiple) * multiple for width in widths}
-    params = {width: count_parameters(parts.build(padded[width], None)) for width in widths}
+    depth = {width: parts.depth_of(width) for width in widths}
+    params = {width: count_parameters(parts.build(padded[width], None, depth[width])) for width in widths}
     costs = COSTS[platform]
+    buckets = buckets and max(buckets, len(set(depth.values())))
 
     def bucket_seconds(first: int, last: int) -> float:
+        if depth[widths[first]] != depth[widths[last - 1]]:
+            return math.inf
         rows = math.ceil(sum(len(by_width[width]) for width in widths[first:last]) / devices)
-        return costs.compile + spec.steps * rows * step_seconds(params[widths[last - 1]], spec.batch_size, costs)
+        return costs.compile + spec.steps * rows * step_seconds(params[widths[last - 1]], parts.positions, costs)
 
     cut = []
     for first, last in cheapest_cut(len(widths), bucket_seconds, buckets):
         members = [lane for width in widths[first:last] for lane in by_width[width]]
         top = widths[last - 1]
-        per_device = max(1, int(memory / lane_bytes(params[top], spec.batch_size)))
+        per_device = max(1, int(memory / lane_bytes(params[top], parts.positions)))
         waves = math.ceil(len(members) / (per_device * devices))
         # Every wave takes every waves-th lane, so that waves are alike and share one program.
         cut += [Bucket(padded[top], params[top], tuple(members[wave::waves])) for wave in range(waves)]
-    return Plan(tuple(cut), spec.steps, spec.batch_size, devices, platform)
+    return Plan(tuple(cut), spec.steps, parts.positions, devices, platform)
 
 
-def step_seconds(params: int, batch_size: int, costs: Costs) -> float:
+def step_seconds(params: int, positions: int, costs: Costs) -> float:
     """Expected seconds of one training step of one model."""
-    return batch_size * (costs.weight * params + costs.unit * math.sqrt(params))
+    return positions * (costs.weight * params + costs.unit * math.sqrt(params))
 
 
-def lane_bytes(params: int, batch_size: int) -> float:
+def lane_bytes(params: int, positions: int) -> float:
     """Memory of one model in training: weights, gradient, two moments, an update, and activations."""
-    return 4 * (5 * params + 16 * batch_size * math.sqrt(params))
+    return 4 * (5 * params + 16 * positions * math.sqrt(params))
 
 
 def cheapest_cut(n: int, cost, pieces: int = 0) -> list[tuple[int, int]]:

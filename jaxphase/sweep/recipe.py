@@ -19,16 +19,19 @@ from jaxphase.sweep.optimizer import optimizer
 
 
 class Recipe(NamedTuple):
-    """Data, objective, optimizer, parametrization, `build(width, rng)`, which without a generator gives a template, and
-    the number that widths are multiples of."""
+    """Data, objective, optimizer, parametrization; `build(width, rng)`, which without a generator gives a template, of
+    another depth than `depth_of(width)` if that is named; the number that widths are multiples of; samples a step, and
+    the positions that a model works through in it: those of every sample, or of two views of it."""
 
     source: Source
     objective: Any
     optimizer: optax.GradientTransformation
     scheme: Parametrization
-    build: Callable[[int, np.random.Generator | None], nnx.Module]
+    build: Callable[..., nnx.Module]
+    depth_of: Callable[[int], int]
     multiple: int
     batch_size: int
+    positions: int
 
 
 def recipe(spec: SweepSpec) -> Recipe:
@@ -59,16 +62,27 @@ def recipe(spec: SweepSpec) -> Recipe:
         for entry in inspect.signature(family.module.__init__).parameters.values()
         if entry.kind == inspect.Parameter.KEYWORD_ONLY
     ]
-    _check_options("family_options", spec.family, spec.family_options, known)
-    if spec.family_options.get("depth", 1) < 1:
-        raise InputError(f"depth is {spec.family_options['depth']}: a model needs at least one block.")
+    aspect = inspect.Parameter("aspect", inspect.Parameter.KEYWORD_ONLY, annotation=int)
+    _check_options("family_options", spec.family, spec.family_options, [*known, aspect])
+    options = {entry.name: entry.default for entry in known} | spec.family_options
+    aspect = options.pop("aspect", 0)
+    if options["depth"] < 1:
+        raise InputError(f"depth is {options['depth']}: a model needs at least one block.")
+
+    def depth_of(width: int) -> int:
+        return max(1, round(width / aspect)) if aspect else options["depth"]
+
     scheme = Parametrization(spec.parametrization, spec.base_width, adaptive=spec.optimizer != "sgd")
 
-    def build(width: int, rng: np.random.Generator | None) -> nnx.Module:
-        return family.module(objective.reads, objective.head, width, rng, scheme, **spec.family_options)
+    def build(width: int, rng: np.random.Generator | None, depth: int = 0) -> nnx.Module:
+        shape = options | {"depth": depth or depth_of(width)}
+        return family.module(objective.reads, objective.head, width, rng, scheme, **shape)
 
-    multiple = family.multiple(**spec.family_options)
-    return Recipe(source, objective, optimizer(spec.optimizer), scheme, build, multiple, spec.batch_size)
+    multiple = family.multiple(**options)
+    stem = getattr(build(multiple, None), "stem", None)
+    positions = spec.batch_size * (stem.positions if stem else 1) * (2 if objective.head.layout is None else 1)
+    pieces = source, objective, optimizer(spec.optimizer), scheme
+    return Recipe(*pieces, build, depth_of, multiple, spec.batch_size, positions)
 
 
 @functools.lru_cache(maxsize=4)

@@ -66,7 +66,8 @@ def run(
 ) -> xr.Dataset:
     """Train every model of the grid and measure it at every checkpoint.
 
-    Returns a Dataset with dims (data_size, size, seed, step), coordinates `params` (counted) and `width` along size, a
+    Returns a Dataset with dims (data_size, size, seed, step), with learning_rate before them if there are several,
+    coordinates `params` (counted) and `width` along size, a
     variable per metric, and `diverged_at` (data_size, size, seed), -1 for lanes that stayed finite; a diverged lane
     keeps the weights of its last finite step. With `out`, a new folder, it also writes sweep.nc, spec.toml, plan.json
     and checkpoints, from which `resume=True` continues to bit-for-bit the same result on the same devices.
@@ -165,8 +166,8 @@ def compiled_ahead(work: Work) -> Iterator[list[Compiling]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _shape(bucket: Bucket) -> tuple[int, int]:
-    return bucket.width, len(bucket.lanes)
+def _shape(bucket: Bucket) -> tuple[int, int, int]:
+    return bucket.width, bucket.depth, len(bucket.lanes)
 
 
 def compile_advance(work: Work, bucket: Bucket) -> jax.stages.Compiled:
@@ -258,12 +259,15 @@ def measure(work: Work, state: State, numbers: Numbers, look, *read) -> dict[str
 def label(spec: SweepSpec, parts: Recipe, config: PhaseTransitionConfig, the_plan: Plan, results) -> xr.Dataset:
     """Metrics of all buckets as one Dataset with named dimensions, and how complex its data are, in bits a number."""
     lanes = [lane for bucket in the_plan.buckets for lane in bucket.lanes]
-    where = (
-        [spec.data_sizes.index(lane.data_size) for lane in lanes],
-        [spec.sizes.index(lane.size) for lane in lanes],
-        [lane.seed for lane in lanes],
-    )
-    grid = len(spec.data_sizes), len(spec.sizes), spec.seeds
+    axes = {
+        "data_size": (spec.data_sizes, [lane.data_size for lane in lanes]),
+        "size": (spec.sizes, [lane.size for lane in lanes]),
+        "seed": (range(spec.seeds), [lane.seed for lane in lanes]),
+    }
+    if len(spec.learning_rates) > 1:
+        axes = {"learning_rate": (spec.learning_rates, [lane.learning_rate for lane in lanes])} | axes
+    where = tuple([axis.index(value) for value in values] for axis, values in axes.values())
+    grid = tuple(len(axis) for axis, _ in axes.values())
 
     def fill(columns: list[np.ndarray]) -> np.ndarray:
         values = np.concatenate(columns, axis=-1).T
@@ -271,12 +275,12 @@ def label(spec: SweepSpec, parts: Recipe, config: PhaseTransitionConfig, the_pla
         array[where] = values
         return array
 
-    dims = ("data_size", "size", "seed", "step")
+    dims = (*axes, "step")
     variables = {
         name: (dims, fill([table[name] for table, _ in results]), METRICS[name]._asdict()) for name in spec.metrics
     }
     diverged = "step at which loss or gradient were first not finite, -1 for never"
-    variables["diverged_at"] = (dims[:3], fill([column for _, column in results]), {"long_name": diverged})
+    variables["diverged_at"] = (dims[:-1], fill([column for _, column in results]), {"long_name": diverged})
     of_size = {lane.size: lane for lane in lanes}
     coordinates = {
         "data_size": ("data_size", list(spec.data_sizes), {"long_name": "training samples"}),
@@ -285,9 +289,12 @@ def label(spec: SweepSpec, parts: Recipe, config: PhaseTransitionConfig, the_pla
         "step": ("step", list(spec.checkpoints), {"long_name": "training steps"}),
         "params": ("size", [of_size[size].params for size in spec.sizes], {"long_name": "parameters"}),
         "width": ("size", [of_size[size].width for size in spec.sizes], {"long_name": "width"}),
+        "depth": ("size", [of_size[size].depth for size in spec.sizes], {"long_name": "depth"}),
     }
     rows = parts.source.splits.train[: max(SAMPLED // parts.source.layout.size, 1)]
     complexity = {"data_entropy_bits": entropy(rows), "data_compressed_bits": compressed_size(rows)}
+    if "learning_rate" in axes:
+        coordinates["learning_rate"] = ("learning_rate", list(spec.learning_rates), {"long_name": "learning rate"})
     versions = {name: version(name) for name in ("jaxphase", "jax", "flax", "optax", "numpy")}
     attributes = {"spec": to_toml(spec, config), "platform": the_plan.platform, "devices": the_plan.devices}
     return xr.Dataset(
@@ -295,20 +302,26 @@ def label(spec: SweepSpec, parts: Recipe, config: PhaseTransitionConfig, the_pla
     )
 
 
-def extract(folder: str | Path, *, size: int, data_size: int, seed: int) -> nnx.Module:
+def extract(
+    folder: str | Path, *, size: int, data_size: int, seed: int, learning_rate: float | None = None
+) -> nnx.Module:
     """A trained model of a finished sweep as a plain Flax module of its true shape, without padding.
 
-    `size` is the requested size, as in the Dataset. Raises InputError for a lane that the sweep does not have.
+    `size` is the requested size, as in the Dataset; learning_rate is needed if the sweep has several. Raises InputError
+    for a lane that the sweep does not have.
     """
     files = Folder(Path(folder))
     if not files.result.exists():
         raise InputError(f"{folder} holds no finished sweep: finish it with resume, or name another folder.")
     spec, _ = read_toml(files.spec)
+    if learning_rate is None and len(spec.learning_rates) > 1:
+        raise InputError(f"learning_rate is missing: choose one of {', '.join(map(str, spec.learning_rates))}.")
+    wanted = size, data_size, seed, spec.learning_rates[0] if learning_rate is None else learning_rate
     parts = recipe(spec)
     the_plan = plan(spec, parts, **json.loads(files.plan.read_text()))
     for number, bucket in enumerate(the_plan.buckets):
         for row, lane in enumerate(bucket.lanes):
-            if (lane.size, lane.data_size, lane.seed) == (size, data_size, seed):
+            if (lane.size, lane.data_size, lane.seed, lane.learning_rate) == wanted:
                 state, numbers = initialise(bucket, spec, parts, rows_of(the_plan, bucket))
                 _, (state, _) = Checkpointer(files.bucket(number)).restore((state, empty_table(spec, state)))
                 model = parts.build(lane.width, None)
@@ -317,4 +330,7 @@ def extract(folder: str | Path, *, size: int, data_size: int, seed: int) -> nnx.
                 live = [np.array(leaf[row][tuple(map(slice, shape[row]))]) for leaf, shape in leaves]
                 nnx.update(model, jax.tree.unflatten(structure, live))
                 return model
-    raise InputError(f"{folder} has no model of size {size}, data size {data_size} and seed {seed}: see its spec.toml.")
+    raise InputError(
+        f"{folder} has no model of size {size}, data size {data_size}, seed {seed} and learning rate {wanted[3]}: see "
+        "its spec.toml."
+    )

@@ -68,11 +68,11 @@ def identity(lane: Lane) -> np.random.SeedSequence:
 
 def initialise(bucket: Bucket, spec: SweepSpec, parts: Recipe, rows: int) -> tuple[State, Numbers]:
     """Fresh lanes on the host, drawn at their true shape and padded to the bucket's, filled up to `rows` lanes."""
-    template = nnx.split(parts.build(bucket.width, None), nnx.Param, PerModel)[1:]
+    template = nnx.split(parts.build(bucket.width, None, bucket.depth), nnx.Param, PerModel)[1:]
     models, offsets, keys = [], [], []
     for lane in bucket.lanes:
         for_weights, for_data, for_steps = identity(lane).spawn(3)
-        model = parts.build(lane.width, np.random.Generator(np.random.Philox(for_weights)))
+        model = parts.build(lane.width, np.random.Generator(np.random.Philox(for_weights)), lane.depth)
         models.append(nnx.split(model, nnx.Param, PerModel)[1:])
         offset = np.random.Generator(np.random.Philox(for_data)).integers(len(parts.source.splits.train))
         offsets.append(offset - offset % 2 if parts.source.paired else offset)
@@ -135,7 +135,7 @@ class Programs(NamedTuple):
 
 def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.Mesh) -> Programs:
     """Functions of this bucket's width; buckets of one width share them."""
-    template = parts.build(bucket.width, None)
+    template = parts.build(bucket.width, None, bucket.depth)
     graph, weights, _ = nnx.split(template, nnx.Param, PerModel)
     roles = [
         leaf.get_metadata()["role"]

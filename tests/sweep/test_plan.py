@@ -1,5 +1,6 @@
 """The planner finds the cheapest cut and says what it costs."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -59,3 +60,21 @@ def test_expensive_compilation_makes_fewer_buckets():
     few = sweep.plan(PhaseTransitionConfig(training_steps_range=(1, 20)).sweep(), PARTS, devices=2)
     many = sweep.plan(PhaseTransitionConfig(training_steps_range=(1, 20000)).sweep(), PARTS, devices=2)
     assert len(few.buckets) < len(many.buckets)
+
+
+@pytest.mark.parametrize(("family", "data"), [("resnet", "digits"), ("vit", "digits"), ("transformer", "hierarchy")])
+def test_widths_are_whole_groups_or_heads_and_depth_follows_the_aspect(family, data):
+    spec = dataclasses.replace(
+        SPEC, family=family, data=data, family_options={"aspect": 16}, sizes=(4000, 20_000, 90_000)
+    )
+    parts = sweep.recipe(spec)
+    lanes = lanes_of(spec, parts)
+    assert all(lane.width % parts.multiple == 0 for lane in lanes) and parts.multiple in (4, 8)
+    assert len({lane.depth for lane in lanes}) > 1
+    for lane in lanes:
+        assert lane.depth == max(1, round(lane.width / 16))
+        model = parts.build(lane.width, np.random.default_rng(0))
+        assert count_parameters(model) == lane.params and len(model.blocks) == lane.depth
+    for fixed in (0, 1):
+        for bucket in sweep.plan(spec, parts, buckets=fixed).buckets:
+            assert {lane.depth for lane in bucket.lanes} == {bucket.depth}

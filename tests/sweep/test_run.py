@@ -13,6 +13,7 @@ import xarray as xr
 
 from jaxphase import sweep
 from jaxphase.config import SweepSpec
+from jaxphase.curves import at_best_rate
 from jaxphase.errors import InputError
 from jaxphase.evaluate import METRICS, linear_probe
 from jaxphase.models import count_parameters
@@ -65,6 +66,24 @@ def test_metrics_that_are_not_asked_for_are_not_measured(whole):
         assert set(few.data_vars) == {*metrics, "diverged_at"}
         for name in metrics:
             np.testing.assert_allclose(few[name], dataset[name], rtol=1e-4)
+
+
+def test_a_learning_rate_is_an_axis_and_the_best_counts():
+    rates = (1e-5, 1e-3, 3e-3)
+    spec = dataclasses.replace(
+        SPEC, learning_rate=rates, metrics=("val_loss",), seeds=1, sizes=(700, 1000, 1500, 2200, 3000)
+    )
+    dataset = sweep.run(spec, progress=False, buckets=1)
+    assert dict(dataset.sizes) == {"learning_rate": 3, "data_size": 2, "size": 5, "seed": 1, "step": 2}
+    alone = sweep.run(dataclasses.replace(spec, learning_rate=3e-3), progress=False, buckets=1)
+    np.testing.assert_allclose(dataset["val_loss"].sel(learning_rate=3e-3), alone["val_loss"], rtol=1e-4)
+    best = at_best_rate(dataset)
+    assert best["learning_rate"].dims == ("data_size", "size") and best["val_loss"].dims == alone["val_loss"].dims
+    np.testing.assert_array_equal(
+        best["val_loss"].isel(step=-1), dataset["val_loss"].isel(step=-1).min("learning_rate")
+    )
+    assert (best["learning_rate"] > 1e-5).all()
+    assert np.ptp(dataset["val_loss"].isel(step=-1).values, axis=0).min() > 0.01
 
 
 def test_one_bucket_or_three_give_the_same_numbers(whole):
