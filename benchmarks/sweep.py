@@ -1,47 +1,92 @@
-"""Whole wall time, compilation included, of a family of autoencoders: jaxphase, one JAX program a size, PyTorch.
+"""Whole wall time, compilation included, of a family of models: jaxphase, one JAX program a size, PyTorch.
 
-All three train the same architecture (64-w-w-8-w-w-64, RMSNorm, GELU) on the same digits, batch 128, 500 steps, with
-AdamW and clipping by the norm; imports and loading the data are not counted. All three measure the loss, jaxphase in a
+Three families: autoencoders (64-w-w-8-w-w-64, RMSNorm, GELU) of digits, residual networks of masked digits, and
+transformers of masked tokens. All contenders train the same architecture, parameter for parameter, on the same data
+with AdamW and clipping by the norm; imports and loading the data are not counted. All measure the loss, jaxphase in a
 second line also the probes and spectra that it is made for. The loops train one model of every width and seed; with
 --sample they time every width once and multiply by the seeds, which cost the same.
 
-    python benchmarks/sweep.py [--workload wide|narrow|all] [--sample] [--repeats 3]
+Seconds to compile are of all programs together: jaxphase compiles in two threads, while other models train. Useful
+operations are those of the matrix products at the true widths, over the whole wall time.
+
+    python benchmarks/sweep.py [--workload wide|narrow|resnet|transformer|all] [--sample] [--repeats 3]
+
+Only a run of all workloads is written down.
 """
 
 import argparse
 import dataclasses
-import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import machine
 
-STEPS, BATCH = 500, 128
-WORKLOADS = {"wide": ((8, 256), 16, 4), "narrow": ((8, 64), 8, 32)}  # widths, how many, seeds
 
+class Workload(NamedTuple):
+    """Widths x seeds to train, and the settings of a SweepSpec that say what and on which data."""
 
-@dataclasses.dataclass
-class Family:
-    """Widths x seeds to train."""
-
-    widths: list[int]
+    widths: tuple[int, ...]
     seeds: int
+    steps: int
+    batch: int
+    settings: dict
 
 
-def family(workload: str) -> Family:
-    import numpy as np
+AUTOENCODER = {
+    "family": "mlp",
+    "family_options": {"depth": 2, "bottleneck": 8},
+    "objective": "autoencoding",
+    "data": "digits",
+}
+RESNET = {
+    "family": "resnet",
+    "family_options": {"depth": 2, "patch": 2},
+    "objective": "masked_modeling",
+    "objective_options": {"mask_fraction": 0.5, "patch": 2},
+    "data": "digits",
+}
+TRANSFORMER = {
+    "family": "transformer",
+    "family_options": {"depth": 2, "head_size": 8},
+    "objective": "masked_modeling",
+    "objective_options": {"mask_fraction": 0.5},
+    "data": "hierarchy",
+    "data_options": {"depth": 3},
+}
 
-    (low, high), count, seeds = WORKLOADS[workload]
-    return Family(sorted({round(width) for width in np.geomspace(low, high, count)}), seeds)
+
+def spaced(low: int, high: int, count: int) -> tuple[int, ...]:
+    """Whole numbers from low to high, evenly spaced in the logarithm."""
+    return tuple(sorted({round(float(width)) for width in np.geomspace(low, high, count)}))
 
 
-def jaxphase_sweep(models: Family, metrics: tuple[str, ...] = ()) -> dict:
+WORKLOADS = {
+    "wide": Workload(spaced(8, 256, 16), 4, 500, 128, AUTOENCODER),
+    "narrow": Workload(spaced(8, 64, 8), 32, 500, 128, AUTOENCODER),
+    "resnet": Workload(tuple(range(4, 33, 4)), 4, 100, 64, RESNET),
+    "transformer": Workload(tuple(range(8, 65, 8)), 4, 100, 32, TRANSFORMER),
+}
+
+
+def load(settings: dict) -> tuple[np.ndarray, dict]:
+    """Rows to train on, and what tells the models of tokens how these are laid out."""
+    from jaxphase.data import DATA
+
+    source = DATA[settings["data"]](**settings.get("data_options", {}))
+    return source.splits.train, {"vocabulary": source.layout.vocabulary, "positions": source.layout.shape[0]}
+
+
+def jaxphase_sweep(work: Workload, metrics: tuple[str, ...] = ()) -> dict:
     import jax
 
     from jaxphase import sweep
@@ -51,138 +96,154 @@ def jaxphase_sweep(models: Family, metrics: tuple[str, ...] = ()) -> dict:
     sweep.use_all_cores()
     spec = SweepSpec(
         sizes=(1,),
-        data_sizes=(1024,),
-        checkpoints=(STEPS,),
-        seeds=models.seeds,
-        objective="autoencoding",
-        family_options={"depth": 2, "bottleneck": 8},
+        data_sizes=(len(load(work.settings)[0]),),
+        checkpoints=(work.steps,),
+        seeds=work.seeds,
         parametrization="standard",
-        batch_size=BATCH,
+        batch_size=work.batch,
         learning_rate=1e-3,
+        warmup_steps=0,
         weight_decay=1e-4,
         metrics=metrics,
+        **work.settings,
     )
     parts = sweep.recipe(spec)
-    sizes = tuple(count_parameters(parts.build(width, None)) for width in models.widths)
-    spec = dataclasses.replace(spec, sizes=sizes)
+    spec = dataclasses.replace(spec, sizes=tuple(count_parameters(parts.build(width, None)) for width in work.widths))
+    seconds = time_programs()
     begin = time.perf_counter()
     plan = sweep.make_plan(spec, parts)
     dataset = sweep.run(spec, progress=False)
-    seconds = time.perf_counter() - begin
-    assert dataset["width"].values.tolist() == models.widths
-    flops = 6 * BATCH * STEPS * models.seeds * float(dataset["params"].sum())
+    wall = time.perf_counter() - begin
+    assert dataset["width"].values.tolist() == list(work.widths)
     return {
-        "seconds": seconds,
-        "loss": [float(x) for x in dataset["train_loss"].isel(step=-1, data_size=0).mean("seed")],
-        "buckets": [[bucket.width, len(bucket.lanes), round(plan.padding(bucket), 2)] for bucket in plan.buckets],
-        "useful_flops_per_second": flops / seconds,
         "devices": jax.device_count(),
+        "seconds": wall,
+        **seconds,
+        "parameters": dataset["params"].values.tolist(),
+        "loss": dataset["train_loss"].isel(step=-1, data_size=0).mean("seed").values.tolist(),
+        "buckets": [[bucket.width, len(bucket.lanes), round(plan.padding(bucket), 2)] for bucket in plan.buckets],
     }
 
 
-def jax_loop(models: Family, sample: bool) -> dict:
+def time_programs() -> dict[str, float]:
+    """Seconds that sweeps spend from now on to make their programs and to run them, added up as they go."""
+    import jax
+
+    stages = sys.modules["jaxphase.sweep.run"]
+    seconds = {"compile": 0.0, "run": 0.0}
+
+    def timed(part: str, function: Callable) -> Callable:
+        def timed_function(*arguments):
+            begin = time.perf_counter()
+            result = jax.block_until_ready(function(*arguments))
+            seconds[part] += time.perf_counter() - begin
+            return result
+
+        return timed_function
+
+    advance, measure = stages.compile_advance, stages.compile_measure
+    stages.compile_advance = timed("compile", lambda *of: timed("run", advance(*of)))
+    stages.compile_measure = timed("compile", lambda *of: tuple(timed("run", program) for program in measure(*of)))
+    return seconds
+
+
+def jax_loop(work: Workload, sample: bool) -> dict:
     """What one writes without jaxphase: a Flax model, a jitted scan over steps, one program a width."""
     import jax
-    import jax.numpy as jnp
+    import jax_models
     import optax
     from flax import nnx
 
-    from jaxphase.data import digits
-
-    images = jnp.asarray(digits().splits.train)
-
-    class Autoencoder(nnx.Module):
-        def __init__(self, width: int, rngs: nnx.Rngs):
-            sizes = [64, width, width, 8, width, width, 64]
-            self.dense = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(sizes)])
-            self.norm = nnx.List([nnx.RMSNorm(b, rngs=rngs) for b in sizes[1:]])
-
-        def __call__(self, x):
-            for i, (dense, norm) in enumerate(zip(self.dense, self.norm, strict=True)):
-                x = dense(x)
-                if i not in (2, 5):
-                    x = nnx.gelu(norm(x))
-            return x
-
+    rows, layout = load(work.settings)
+    rows = jax.numpy.asarray(rows)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3, weight_decay=1e-4))
 
-    def train(params, graph, key):
+    def train(params, graph, rows, key):
         def step(carry, key):
             params, state = carry
-            batch = images[jax.random.randint(key, (BATCH,), 0, len(images))]
-
-            def loss_of(params):
-                return jnp.mean((nnx.merge(graph, params)(batch) - batch) ** 2)
-
-            loss, gradient = jax.value_and_grad(loss_of)(params)
+            for_batch, for_loss = jax.random.split(key)
+            batch = rows[jax.random.randint(for_batch, (work.batch,), 0, len(rows))]
+            loss, gradient = jax.value_and_grad(lambda params: nnx.merge(graph, params).loss(batch, for_loss))(params)
             updates, state = tx.update(gradient, state, params)
             return (optax.apply_updates(params, updates), state), loss
 
-        return jax.lax.scan(step, (params, tx.init(params)), jax.random.split(key, STEPS))[1]
+        return jax.lax.scan(step, (params, tx.init(params)), jax.random.split(key, work.steps))[1]
 
     compile_seconds = run_seconds = 0.0
-    losses = []
-    for width in models.widths:
+    losses, parameters = [], []
+    for width in work.widths:
         begin = time.perf_counter()
-        graph, params = nnx.split(Autoencoder(width, nnx.Rngs(0)), nnx.Param)
-        program = jax.jit(train, static_argnums=1).lower(params, graph, jax.random.key(0)).compile()
+        model = jax_models.build(work.settings["family"], width, **layout, rngs=nnx.Rngs(0))
+        graph, params = nnx.split(model, nnx.Param)
+        program = jax.jit(train, static_argnums=1).lower(params, graph, rows, jax.random.key(0)).compile()
         compile_seconds += time.perf_counter() - begin
-        repeats = 1 if sample else models.seeds
+        repeats = 1 if sample else work.seeds
         begin = time.perf_counter()
         for seed in range(repeats):
-            loss = program(params, jax.random.key(seed)).block_until_ready()
-        run_seconds += (time.perf_counter() - begin) * models.seeds / repeats
-        losses.append(float(loss[-50:].mean()))
-    return {"seconds": compile_seconds + run_seconds, "compile": compile_seconds, "run": run_seconds, "loss": losses}
+            loss = program(params, rows, jax.random.key(seed)).block_until_ready()
+        run_seconds += (time.perf_counter() - begin) * work.seeds / repeats
+        losses.append(float(loss[-work.steps // 10 :].mean()))
+        parameters.append(sum(leaf.size for leaf in jax.tree.leaves(params)))
+    seconds = {"seconds": compile_seconds + run_seconds, "compile": compile_seconds, "run": run_seconds}
+    return seconds | {"parameters": parameters, "loss": losses}
 
 
-def torch_loop(models: Family, sample: bool, threads: int) -> dict:
+def torch_loop(work: Workload, sample: bool, threads: int) -> dict:
     """The PyTorch loop: one model after the other, fused optimizer."""
     import torch
-    from torch import nn
-
-    from jaxphase.data import digits
+    import torch_models
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(threads)
-    images = torch.from_numpy(digits().splits.train).to(device)
+    rows, layout = load(work.settings)
+    rows = torch.from_numpy(rows).to(device)
+    rows = rows if rows.is_floating_point() else rows.long()
 
-    def block(a: int, b: int) -> list[nn.Module]:
-        return [nn.Linear(a, b), nn.RMSNorm(b), nn.GELU(approximate="tanh")]
-
-    def train(width: int, seed: int) -> float:
+    def train(width: int, seed: int) -> tuple[float, int]:
         torch.manual_seed(seed)
-        code, out = [nn.Linear(width, 8)], [nn.Linear(width, 64)]
-        stack = [*block(64, width), *block(width, width), *code, *block(8, width), *block(width, width), *out]
-        model = nn.Sequential(*stack).to(device)
+        model = torch_models.build(work.settings["family"], width, **layout).to(device)
         adam = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
-        for _ in range(STEPS):
-            batch = images[torch.randint(len(images), (BATCH,), device=device)]
-            loss = ((model(batch) - batch) ** 2).mean()
+        losses = []
+        for _ in range(work.steps):
+            loss = model.loss(rows[torch.randint(len(rows), (work.batch,), device=device)])
             adam.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             adam.step()
-        return loss.item()
+            losses.append(loss.detach())
+        return torch.stack(losses[-work.steps // 10 :]).mean().item(), sum(p.numel() for p in model.parameters())
 
-    seconds, losses = 0.0, []
-    for width in models.widths:
-        repeats = 1 if sample else models.seeds
+    seconds, last = 0.0, []
+    for width in work.widths:
+        repeats = 1 if sample else work.seeds
         begin = time.perf_counter()
         for seed in range(repeats):
-            loss = train(width, seed)
-        seconds += (time.perf_counter() - begin) * models.seeds / repeats
-        losses.append(loss)
-    return {"seconds": seconds, "loss": losses, "device": device}
+            result = train(width, seed)
+        seconds += (time.perf_counter() - begin) * work.seeds / repeats
+        last.append(result)
+    losses, parameters = zip(*last, strict=True)
+    return {"seconds": seconds, "parameters": parameters, "loss": losses, "device": device}
 
 
 CONTENDERS = {
-    "jaxphase": lambda models, sample: jaxphase_sweep(models, ("train_loss",)),
-    "jaxphase, every metric": lambda models, sample: jaxphase_sweep(models),
+    "jaxphase": lambda work, sample: jaxphase_sweep(work, ("train_loss",)),
+    "jaxphase, every metric": lambda work, sample: jaxphase_sweep(work),
     "JAX, one program a size": jax_loop,
-    "PyTorch, 1 thread": lambda models, sample: torch_loop(models, sample, 1),
-    "PyTorch, 2 threads": lambda models, sample: torch_loop(models, sample, 2),
+    "PyTorch, 1 thread": lambda work, sample: torch_loop(work, sample, 1),
+    "PyTorch, 2 threads": lambda work, sample: torch_loop(work, sample, 2),
 }
+
+
+def useful_operations(work: Workload) -> int:
+    """Floating-point operations of the matrix products of all training, at the true widths."""
+    import torch
+    import torch_models
+
+    rows, layout = load(work.settings)
+    batch = torch.from_numpy(rows[: work.batch])
+    batch = batch if batch.is_floating_point() else batch.long()
+    models = [torch_models.build(work.settings["family"], width, **layout) for width in work.widths]
+    return work.seeds * work.steps * sum(torch_models.step_flops(model, batch) for model in models)
 
 
 def measure(name: str, workload: str, sample: bool) -> dict:
@@ -200,6 +261,29 @@ def median_of(runs: list[dict]) -> dict:
     return ordered[len(ordered) // 2] | {"all_seconds": [run["seconds"] for run in runs]}
 
 
+def compare(workload: str, sample: bool, repeats: int) -> dict:
+    """Measure all contenders in `repeats` rounds and print how they did."""
+    work = WORKLOADS[workload]
+    what = f"{len(work.widths) * work.seeds} x {work.settings['family']} on {work.settings['data']}"
+    print(f"\n{workload}: {what}, widths {', '.join(map(str, work.widths))}, {work.steps} steps", flush=True)
+    rounds = [{name: measure(name, workload, sample) for name in CONTENDERS} for _ in range(repeats)]
+    results = {name: median_of([each[name] for each in rounds]) for name in CONTENDERS}
+    ours, operations = results["jaxphase"], useful_operations(work)
+    print(f"{'':24}  wall s (of all rounds)      times  compile s   run s  GFLOP/s  loss")
+    for name, result in results.items():
+        assert result["parameters"] == ours["parameters"], f"{name} trains another architecture"
+        result["useful_flops_per_second"] = operations / result["seconds"]
+        spread = f"({min(result['all_seconds']):.1f} to {max(result['all_seconds']):.1f})"
+        parts = [f"{result[part]:.1f}" if part in result else "" for part in ("compile", "run")]
+        print(
+            f"{name:24}  {result['seconds']:6.1f} {spread:18}  {result['seconds'] / ours['seconds']:6.2f}x"
+            f"  {parts[0]:>9}  {parts[1]:>6}  {result['useful_flops_per_second'] / 1e9:7.2f}"
+            f"  {result['loss'][0]:.4f} -> {result['loss'][-1]:.4f}",
+            flush=True,
+        )
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workload", choices=[*WORKLOADS, "all"], default="all")
@@ -208,22 +292,12 @@ def main() -> None:
     parser.add_argument("--child", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(CONTENDERS[arguments.child](family(arguments.workload), arguments.sample)))
+        print(json.dumps(CONTENDERS[arguments.child](WORKLOADS[arguments.workload], arguments.sample)))
         return
-    results = {}
-    for workload in WORKLOADS if arguments.workload == "all" else [arguments.workload]:
-        models = family(workload)
-        print(f"\n{len(models.widths) * models.seeds} autoencoders, widths {models.widths}, {STEPS} steps")
-        rounds = [
-            {name: measure(name, workload, arguments.sample) for name in CONTENDERS} for _ in range(arguments.repeats)
-        ]
-        results[workload] = {name: median_of([each[name] for each in rounds]) for name in CONTENDERS}
-        ours = results[workload]["jaxphase"]["seconds"]
-        for name, result in results[workload].items():
-            ends = f"{result['loss'][0]:.4f} -> {result['loss'][-1]:.4f}"
-            low, high = min(result["all_seconds"]), max(result["all_seconds"])
-            times = f"{result['seconds']:7.1f} s ({low:.1f} to {high:.1f})  {result['seconds'] / ours:5.2f}x"
-            print(f"  {name:26} {times}   loss {ends}", flush=True)
+    if arguments.workload != "all":
+        compare(arguments.workload, arguments.sample, arguments.repeats)
+        return
+    results = {name: compare(name, arguments.sample, arguments.repeats) for name in WORKLOADS}
     print(f"\n{machine.write('sweep', {'sampled': arguments.sample, 'workloads': results})}")
 
 

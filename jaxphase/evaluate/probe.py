@@ -88,7 +88,9 @@ def fit_softmax(x: Array, target: Array, preconditioner: Array, iterations: int)
             mean_rise = jnp.sum(probability * rise, axis=-1)
             slope = jnp.sum((probability - target) * rise) / n + along + length * square
             curvature = jnp.sum(probability * rise * rise) / n - jnp.sum(mean_rise**2) / n + square
-            return length - slope / jnp.maximum(curvature, 1e-30)
+            better = length - slope / jnp.maximum(curvature, 1e-30)
+            # The first step may end where all is decided and the curve is flat: from there Newton would go far back.
+            return jnp.where(length > 0, jnp.clip(better, length / 4, 4 * length), better)
 
         return jax.lax.fori_loop(0, 2, newton, jnp.zeros((), x.dtype))
 

@@ -15,8 +15,8 @@ class Projector(nnx.Module):
 
     def __init__(self, features: int, dims: int, scheme: Parametrization, rng: np.random.Generator | None):
         self.first = Dense(features, dims, "readout", scheme, rng)
-        self.norm = RMSNorm(dims)
-        self.second = Dense(dims, dims, "input", scheme, rng)
+        self.norm = RMSNorm(dims, "finite")
+        self.second = Dense(dims, dims, "finite", scheme, rng)
 
     def __call__(self, x: Array) -> Array:
         """[n, features] -> [n, dims]."""

@@ -37,7 +37,8 @@ class Dense(nnx.Module):
         bias: bool = True,
     ):
         self.kernel = nnx.Param(normal(rng, (inputs, outputs), scheme.init_std(role, inputs)), role=role)
-        self.bias = nnx.Param(np.zeros(outputs, np.float32), role="vector") if bias else None
+        of_bias = "vector" if role in ("input", "hidden") else "finite"
+        self.bias = nnx.Param(np.zeros(outputs, np.float32), role=of_bias) if bias else None
         # Only a readout's scale depends on the width; a product with one would be a pass over the activations.
         self.scale = PerModel(np.float32(scheme.forward(role, inputs))) if role == "readout" else None
 
@@ -74,8 +75,8 @@ class RMSNorm(nnx.Module):
     live features is all it takes to be exact.
     """
 
-    def __init__(self, features: int, epsilon: float = 1e-6):
-        self.gain = nnx.Param(np.ones(features, np.float32), role="vector")
+    def __init__(self, features: int, role: str = "vector", epsilon: float = 1e-6):
+        self.gain = nnx.Param(np.ones(features, np.float32), role=role)
         self.live = PerModel(np.float32(features))
         self.epsilon = epsilon
 

@@ -8,17 +8,19 @@ Dey et al. 2025, "CompleteP", for the decay and the depth):
     hidden    1/sqrt(fan_in)     1         rate / m    rate
     readout   1/sqrt(base)       1 / m     rate        rate * m
     vector    0 or 1             1         rate        rate * m
+    finite    as input, vector   1         rate        rate
 
 so that the update of every activation keeps its size while the width grows, and one learning rate serves all widths;
-and base_depth / depth on every residual branch, so that it serves all depths. `standard` is the usual parametrization:
-1/sqrt(fan_in) everywhere, one rate for all, and branches as they are.
+and base_depth / depth on every residual branch, so that it serves all depths. A weight none of whose sides grows with
+the width, such as the bias of a readout, is `finite`. `standard` is the usual parametrization: 1/sqrt(fan_in)
+everywhere, one rate for all, and branches as they are.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-ROLES = ("input", "hidden", "readout", "vector")
+ROLES = ("input", "hidden", "readout", "vector", "finite")
 PARAMETRIZATIONS = ("mup", "standard")
 
 
@@ -42,7 +44,7 @@ class Parametrization(NamedTuple):
 
     def rate(self, role: str, width: int) -> float:
         """Factor on the learning rate."""
-        if self.name == "standard" or (role == "hidden") != self.adaptive:
+        if self.name == "standard" or role == "finite" or (role == "hidden") != self.adaptive:
             return 1.0
         return self.base_width / width if self.adaptive else width / self.base_width
 

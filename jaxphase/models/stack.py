@@ -18,6 +18,10 @@ from jaxphase.models.heads import Projector, outputs_of
 from jaxphase.models.layers import Dense, RMSNorm, from_patches, patches
 from jaxphase.models.parametrization import Parametrization, normal
 
+# Half of what is there: from the customary 0.02 a small model learns places last, and of 8 x 8 digits, at 40,000
+# parameters and 400 steps, a probe then tells 67 % instead of 85 %.
+PLACE_STD = 0.5
+
 
 class Stack(nnx.Module):
     """A stem, `depth` blocks that map [n, positions, width] to itself, and a head."""
@@ -83,7 +87,7 @@ class Places(nnx.Module):
         self, inputs: int, positions: int, width: int, scheme: Parametrization, rng: np.random.Generator | None
     ):
         self.dense = Dense(inputs, width, "input", scheme, rng)
-        self.place = nnx.Param(normal(rng, (positions, width), 0.02), role="input")
+        self.place = nnx.Param(normal(rng, (positions, width), PLACE_STD), role="input")
 
     def __call__(self, x: Array) -> Array:
         """[n, positions or 1, inputs] -> [n, positions, width]."""

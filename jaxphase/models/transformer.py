@@ -10,7 +10,7 @@ from jaxphase.data.source import Layout
 from jaxphase.models.family import Head
 from jaxphase.models.layers import Attention, Dense, RMSNorm
 from jaxphase.models.parametrization import Parametrization, normal
-from jaxphase.models.stack import Patches, Stack
+from jaxphase.models.stack import PLACE_STD, Patches, Stack
 
 
 class Block(nnx.Module):
@@ -50,7 +50,7 @@ class Tokens(nnx.Module):
     ):
         (self.positions,) = reads.shape
         self.table = nnx.Param(normal(rng, (reads.vocabulary, width), scheme.init_std("input", 1)), role="input")
-        self.place = nnx.Param(normal(rng, (self.positions, width), 0.02), role="input") if places else None
+        self.place = nnx.Param(normal(rng, (self.positions, width), PLACE_STD), role="input") if places else None
 
     def __call__(self, tokens: Array) -> Array:
         """[n, positions] -> [n, positions, width]."""

@@ -1,0 +1,226 @@
+"""What does every cell learn? Family x objective x data, trained for real, its linear probe beside two baselines.
+
+The baselines are the very networks that training starts from (random features), read by the same probe, and a probe of
+the rows themselves: pixels, numbers, one-hot symbols or, of text, how often each byte occurs. Two seeds a cell. The
+error of a gain is binomial, of two accuracies on as many validation rows as there are; that the rows are the same ones
+makes it too large rather than too small. Cells that the file beside this one holds with the same settings are kept.
+
+    python experiments/cells.py [--data digits glyphs]
+"""
+
+import argparse
+import json
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax import nnx
+
+from jaxphase import sweep
+from jaxphase.config import SweepSpec
+from jaxphase.data import DATA, Source
+from jaxphase.data.text import corpus_id
+from jaxphase.evaluate import prepare, probe_prepared
+from jaxphase.models import FAMILIES
+from jaxphase.objectives import OBJECTIVES
+from jaxphase.sweep.train import identity
+
+HERE = Path(__file__).parent
+HELD_OUT = {"probe": 2000, "validation": 2000}
+SOURCES = {
+    "digits": {"train": 800, "probe": 400},  # and 597 to validate
+    "spiked": {"train": 4096, **HELD_OUT},
+    "hierarchy": {"train": 8192, **HELD_OUT},  # P* = classes * synonyms**depth = 512
+    "glyphs": {"train": 8192, **HELD_OUT},
+    "ising": {"train": 4096, **HELD_OUT},
+    "text": {"context": 32, "train": 32768, **HELD_OUT},
+}
+# Data, family, objective, and what is chosen there; a later line wins over an earlier one.
+SETTINGS = (
+    ("*", "*", "*", {"size": 40_000, "steps": 400, "batch_size": 64, "learning_rate": 3e-3}),
+    ("digits", "mlp", "*", {"steps": 1000}),
+    ("glyphs ising text", "resnet vit transformer", "*", {"steps": 250}),
+    ("*", "*", "autoencoding", {"family_options": {"bottleneck": 16}}),
+    ("glyphs ising", "resnet vit", "*", {"family_options": {"patch": 4}}),  # 16 positions, as many as digits have
+    ("glyphs ising", "*", "masked_modeling", {"objective_options": {"patch": 4}}),
+    ("spiked", "*", "contrastive barlow_twins vicreg", {"objective_options": {"dims": 8, "strength": 3.0}}),
+    ("hierarchy text", "*", "masked_modeling", {"objective_options": {"mask_fraction": 0.3}}),
+    ("text", "mlp", "*", {"size": 300_000, "steps": 300}),  # 32 one-hot bytes are 8,192 numbers
+)
+
+prepare_probe, fit_probe = jax.jit(prepare), jax.jit(probe_prepared, static_argnums=3)
+
+
+def settings(data: str, family: str, objective: str) -> dict:
+    """How a cell is trained."""
+    chosen, cell = {}, (data, family, objective)
+    for *where, options in SETTINGS:
+        if all(names == "*" or name in names.split() for names, name in zip(where, cell, strict=True)):
+            for key, value in options.items():
+                chosen[key] = {**chosen.get(key, {}), **value} if isinstance(value, dict) else value
+    return chosen
+
+
+def train(data: str, family: str, objective: str) -> dict:
+    """Probe accuracies of a cell by seed, untrained and trained, and what else tells how it went."""
+    begin, worked = time.perf_counter(), time.process_time()
+    chosen = settings(data, family, objective)
+    options = dict(chosen)
+    spec = SweepSpec(
+        sizes=(options.pop("size"),),
+        data_sizes=(SOURCES[data]["train"],),
+        checkpoints=(options.pop("steps"),),
+        seeds=2,
+        family=family,
+        objective=objective,
+        data=data,
+        data_options=SOURCES[data],
+        metrics=("train_loss", "val_loss", "accuracy", "effective_rank"),
+        **options,
+    )
+    before = untrained(spec)
+    after = sweep.run(spec, progress=False).squeeze()  # seeds are the one axis that is longer than 1
+    return {
+        "settings": chosen,
+        "params": int(after["params"]),
+        "width": int(after["width"]),
+        "untrained": before,
+        "trained": after["accuracy"].values.tolist(),
+        **{name: after[name].values.tolist() for name in ("train_loss", "val_loss", "effective_rank")},
+        "seconds": round(time.perf_counter() - begin, 2),
+        "core_seconds": round(time.process_time() - worked, 2),  # the same on a busy machine
+    }
+
+
+def untrained(spec: SweepSpec) -> list[float]:
+    """Probe accuracy of the networks, of one width, that a sweep starts from."""
+    parts = sweep.recipe(spec)
+    splits = parts.source.splits
+
+    @partial(jax.jit, static_argnums=0)
+    def represent(graph, weights, rows):
+        return parts.objective.represent(nnx.merge(graph, weights), rows)
+
+    accuracies = []
+    for lane in sweep.make_plan(spec, parts).buckets[0].lanes:
+        for_weights = identity(lane).spawn(3)[0]
+        model = parts.build(lane.width, np.random.Generator(np.random.Philox(for_weights)))
+        features = [represent(*nnx.split(model), rows) for rows in (splits.probe, splits.validation)]
+        accuracies.append(accuracy(*features, parts.source))
+    return accuracies
+
+
+def accuracy(features: jax.Array, held_out: jax.Array, source: Source) -> float:
+    """Share of validation rows that a linear probe of features tells, fitted on the probe's rows."""
+    _, _, labels, _, held_out_labels = source.splits
+    # Two programs: see `prepare`.
+    return float(fit_probe(prepare_probe(features, held_out), labels, held_out_labels, source.classes).accuracy)
+
+
+def describe(data: str) -> dict:
+    """What a cell is compared with: the probe of the rows themselves, and the share of the commonest class."""
+    source = DATA[data](**SOURCES[data])
+    kind, _, vocabulary = source.layout
+    rows = [source.splits.probe, source.splits.validation]
+    if kind == "tokens":
+        one_hot = [np.eye(vocabulary, dtype=np.float32)[part] for part in rows]
+        rows = [part.sum(1) if data == "text" else part.reshape(len(part), -1) for part in one_hot]
+    labels = source.splits.validation_labels
+    return {
+        "options": SOURCES[data],
+        "families": [name for name, family in FAMILIES.items() if kind in family.reads],
+        "raw": accuracy(*rows, source),
+        "commonest": float(np.bincount(labels).max() / len(labels)),
+        "validation": len(labels),
+    } | ({"corpus": corpus_id()} if data == "text" else {})
+
+
+def gain(cell: dict, rows: int) -> tuple[float, float, float]:
+    """Accuracy trained, untrained, and the standard error of their difference on so many validation rows."""
+    after, before = np.mean(cell["trained"]), np.mean(cell["untrained"])
+    return after, before, np.sqrt((after * (1 - after) + before * (1 - before)) / rows)
+
+
+def table(results: dict) -> str:
+    """Markdown: percent right trained (untrained), bold where the gain is more than its standard error."""
+    lines = [
+        f"| data | commonest class | raw | family | {' | '.join(OBJECTIVES)} |",
+        "|---" * (4 + len(OBJECTIVES)) + "|",
+    ]
+    for data, known in results["data"].items():
+        for family in known["families"]:
+            entries = []
+            for objective in OBJECTIVES:
+                cell = results["cells"].get(f"{data} {family} {objective}")
+                if cell:
+                    after, before, error = gain(cell, known["validation"])
+                    mark = "**" if after - before > error else ""
+                    entries.append(f"{mark}{100 * after:.1f}{mark} ({100 * before:.1f})")
+                else:
+                    entries.append("")
+            same = f"{100 * known['commonest']:.0f} | {100 * known['raw']:.1f}"
+            lines.append(f"| {data} | {same} | {family} | {' | '.join(entries)} |")
+    return "\n".join(lines)
+
+
+def figure(results: dict) -> None:
+    """A panel a data set: every cell untrained and trained, the rows themselves as a line."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from jaxphase.plots import STYLE
+
+    colors = dict(zip(FAMILIES, ("#0b5394", "#e07b39", "#2a9d8f", "#7a0177"), strict=True))
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(12.5, 8.5), layout="constrained")
+        panels = drawing.subplots(2, 3).ravel()
+        for panel, (data, known) in zip(panels, results["data"].items(), strict=False):
+            cells = [(family, objective) for family in known["families"] for objective in OBJECTIVES]
+            for row, (family, objective) in enumerate(cells):
+                cell = results["cells"].get(f"{data} {family} {objective}")
+                if cell:
+                    after, before, error = (100 * value for value in gain(cell, known["validation"]))
+                    panel.plot([before, after], [row, row], color=colors[family], lw=1, alpha=0.5)
+                    panel.plot(before, row, "o", color=colors[family], mfc="white", ms=5)
+                    panel.errorbar(after, row, xerr=error, fmt="o", color=colors[family], ms=5, lw=1)
+            panel.axvline(100 * known["raw"], color="0.5", lw=1, ls="--", zorder=0)
+            panel.set_yticks(
+                range(len(cells)), [f"{family}, {objective.replace('_', ' ')}" for family, objective in cells]
+            )
+            panel.set(title=data, xlabel="linear-probe accuracy (%)")
+            panel.invert_yaxis()
+        drawing.suptitle(
+            "Open: before training; filled: after, with the standard error of the gain; dashed: the rows themselves"
+        )
+        drawing.savefig(HERE / "cells.png", dpi=160)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="*", choices=SOURCES, default=list(SOURCES))
+    arguments = parser.parse_args()
+    sweep.use_all_cores()
+    path = HERE / "cells.json"
+    results = json.loads(path.read_text()) if path.exists() else {"data": {}, "cells": {}}
+    for data in arguments.data:
+        if results["data"].get(data, {}).get("options") != SOURCES[data]:
+            results["data"][data] = describe(data)
+        for family in results["data"][data]["families"]:
+            for objective in OBJECTIVES:
+                name = f"{data} {family} {objective}"
+                if results["cells"].get(name, {}).get("settings") == settings(data, family, objective):
+                    continue
+                results["cells"][name] = cell = train(data, family, objective)
+                path.write_text(json.dumps(results, indent=1) + "\n")
+                after, before, error = gain(cell, results["data"][data]["validation"])
+                numbers = f"{100 * before:5.1f} -> {100 * after:5.1f}  gain {(after - before) / error:5.1f} errors"
+                rank = np.mean(cell["effective_rank"])
+                print(f"{name:40} {numbers}  rank {rank:5.1f}  {cell['seconds']:5.1f} s", flush=True)
+    print(f"\n{table(results)}")
+    figure(results)
+
+
+if __name__ == "__main__":
+    main()
