@@ -154,9 +154,13 @@ def _panel(panel: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
         for place in finding.breaks:
             panel.axvspan(*place.interval, color=color, alpha=0.08, lw=0, zorder=0)
             panel.axvline(place.size, color=color, lw=1, ls=":", zorder=1)
+    from matplotlib.ticker import LogFormatterSciNotation
+
     title, unit = _named(analysis, findings[0].metric)
     reach = 0.04 * np.log(params.max() / params.min())
     panel.set(xscale="log", xlim=(params.min() * np.exp(-reach), params.max() * np.exp(reach)), ylabel=unit)
+    # Sizes over a decade or more have a power of ten to name; labels between would run into each other.
+    panel.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(0.8, 0.3)))
     panel.set_title(textwrap.fill(title, 34), loc="left", fontweight="bold", pad=5 + 11 * len(findings))
     _verdicts(panel, findings)
 

@@ -23,9 +23,9 @@ METRICS = {
     "generalization_gap": Metric("generalization gap", "validation loss - training loss"),
     "effective_capacity": Metric("effective capacity (probe degrees of freedom)", "dimensions"),
     "knn_accuracy": Metric("nearest-neighbour accuracy", "fraction of held-out samples"),
-    "spectrum_slope": Metric("spectrum slope (alpha-ReQ)", "decades of eigenvalue per decade of rank"),
+    "spectrum_slope": Metric("spectrum slope (alpha-ReQ)", "decades per decade"),
     "alignment": Metric("alignment of two views", "squared distance"),
-    "uniformity": Metric("uniformity", "log of the mean Gaussian potential"),
+    "uniformity": Metric("uniformity", "log potential"),
     "feature_std": Metric("spread of directions", "fraction of an even spread"),
     "info_nce": Metric("information between two views, lower bound", "nats"),
 }
