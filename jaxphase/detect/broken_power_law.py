@@ -94,9 +94,8 @@ def fit_broken_power_law(x, y, weight, *, n_breaks=1) -> BrokenPowerLaw:
     place, log_width, rate = parts(fit.theta)
     width = jnp.exp(log_width)
     b = unit.scale * fit.amplitude * jnp.exp(rate[0] * offset + (rate[1:] * width) @ jax.nn.softplus(-place / width))
-    reach, unbroken = student_t_975(dof), jnp.maximum(fit_exponential(u, v, weight).sse, noise)
-    vague = jnp.any(reach * place_se > 1) | jnp.any(reach * rate_se[1:] > jnp.abs(rate[1:]))
-    vague = vague | (betainc(jnp.maximum(dof, 1) / 2, 1.5 * n_breaks, noise / unbroken) > 0.05)
+    unbroken = jnp.maximum(fit_exponential(u, v, weight).sse, noise)
+    vague = unconvincing(noise / unbroken, dof, place_se, rate, rate_se)
     vague = vague | ~jnp.isfinite(b) | (jnp.max(jnp.abs(rate)) < eps**0.5)
     result = BrokenPowerLaw(
         a=unit.center + unit.scale * (fit.floor - fit.amplitude),
@@ -118,6 +117,13 @@ def fit_broken_power_law(x, y, weight, *, n_breaks=1) -> BrokenPowerLaw:
         ),
     )
     return answered(result, (result.status < TOO_FEW_POINTS) & (fit.amplitude != 0))
+
+
+def unconvincing(unexplained, dof, place_se, rate, rate_se):
+    """Whether a break could be anywhere, change nothing, or leave as much as no break: `unexplained` is their ratio."""
+    reach = student_t_975(dof)
+    nowhere = jnp.any(reach * place_se > 1) | jnp.any(reach * rate_se[1:] > jnp.abs(rate[1:]))
+    return nowhere | (betainc(jnp.maximum(dof, 1) / 2, 1.5 * len(place_se), unexplained) > 0.05)
 
 
 def fit_bent_exponential(u, v, weight, n_breaks):

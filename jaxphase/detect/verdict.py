@@ -75,24 +75,7 @@ def classify(x, y, weight) -> Verdict:
 
     eps = jnp.finfo(u.dtype).eps
     rounding = jnp.maximum(64 * eps, jnp.square(8 * eps * unit.center / unit.scale))
-
-    def log_evidence(sse, possible=True):
-        likelihood = -(n - 2) / 2 * jnp.log(jnp.maximum(sse / n, rounding))
-        possible = jnp.broadcast_to(possible, sse.shape)
-        return jax.nn.logsumexp(likelihood, where=possible) - jnp.log(jnp.maximum(jnp.sum(possible), 1))
-
-    power_law, broken_law, sigmoid = unexplained(u, v, weight)
-    evidence = jnp.stack(
-        [
-            # A kind with an amplitude has one number more, worth log(n) / 2 to Schwarz.
-            log_evidence(total) + jnp.log(n) / 2,
-            log_evidence(jnp.sum(weight * jnp.square(project(u, v, weight)[2]))),
-            log_evidence(power_law),
-            log_evidence(broken_law),
-            log_evidence(sigmoid),
-            log_evidence(total - gain, breaks.possible),
-        ]
-    )
+    evidence = log_evidence((u, v, weight), total, total - gain, breaks.possible, rounding)
     smooth, transition = evidence[: _BROKEN + 1], jnp.max(evidence[_SIGMOID:])
     before, after = logistic(fit.theta, jnp.asarray([-1.0, 1.0], u.dtype))
     rise = jnp.square(fit.amplitude * (after - before)) * (n - 4) / jnp.maximum(fit.sse, n * rounding)
@@ -119,6 +102,23 @@ def classify(x, y, weight) -> Verdict:
         delta_bic=jnp.where(enough, 2 * (transition - jnp.max(smooth)), jnp.nan),
         status=jnp.where(enough, OK, TOO_FEW_POINTS).astype(jnp.int32),
     )
+
+
+def log_evidence(curve, constant, jump, possible, rounding):
+    """Log of the mean likelihood of every kind, given the sums of squares of a constant and of the possible jumps."""
+    u, v, weight = curve
+    n = count(weight)
+
+    def of(sse, possible=True):
+        likelihood = -(n - 2) / 2 * jnp.log(jnp.maximum(sse / n, rounding))
+        possible = jnp.broadcast_to(possible, sse.shape)
+        return jax.nn.logsumexp(likelihood, where=possible) - jnp.log(jnp.maximum(jnp.sum(possible), 1))
+
+    power_law, broken_law, sigmoid = unexplained(u, v, weight)
+    line = jnp.sum(weight * jnp.square(project(u, v, weight)[2]))
+    # A kind with an amplitude has one number more than a constant, worth log(n) / 2 to Schwarz.
+    first = of(constant) + jnp.log(n) / 2
+    return jnp.stack([first, of(line), of(power_law), of(broken_law), of(sigmoid), of(jump, possible)])
 
 
 def unexplained(u, v, weight):

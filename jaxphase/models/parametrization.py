@@ -49,7 +49,7 @@ class Parametrization(NamedTuple):
         return self.base_width / width if self.adaptive else width / self.base_width
 
     def branch(self, depth: int) -> float:
-        """Factor on the output of a residual branch, of which there are so many pairs or singles as the depth says."""
+        """Factor on the output of every residual branch of a model of so many blocks."""
         return self.base_depth / depth if self.name == "mup" else 1.0
 
     def decay(self, role: str, width: int) -> float:

@@ -56,10 +56,5 @@ class ResNet(Stack):
         super().__init__(
             Patches(reads, patch, width, scheme, rng),
             lambda: Block(width, (rows // patch, columns // patch), group_size, scheme.branch(depth), scheme, rng),
-            head,
-            width,
-            rng,
-            scheme,
-            depth=depth,
-            bottleneck=bottleneck,
+            *(head, width, rng, scheme, depth, bottleneck),
         )

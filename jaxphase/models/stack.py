@@ -34,7 +34,6 @@ class Stack(nnx.Module):
         width: int,
         rng: np.random.Generator | None,
         scheme: Parametrization,
-        *,
         depth: int,
         bottleneck: int,
     ):

@@ -83,12 +83,7 @@ class Transformer(Stack):
         super().__init__(
             Tokens(reads, width, rng, scheme, places=not rotary),
             lambda: Block(width, scheme.branch(depth), scheme, rng, **options),
-            head,
-            width,
-            rng,
-            scheme,
-            depth=depth,
-            bottleneck=bottleneck,
+            *(head, width, rng, scheme, depth, bottleneck),
         )
 
 
@@ -112,10 +107,5 @@ class ViT(Stack):
         super().__init__(
             Patches(reads, patch, width, scheme, rng),
             lambda: Block(width, scheme.branch(depth), scheme, rng, **options),
-            head,
-            width,
-            rng,
-            scheme,
-            depth=depth,
-            bottleneck=bottleneck,
+            *(head, width, rng, scheme, depth, bottleneck),
         )

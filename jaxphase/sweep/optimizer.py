@@ -8,7 +8,7 @@ import optax.contrib
 
 from jaxphase.errors import InputError
 
-# Elementwise, so that all weights may be one vector: a tenth of the kernels to compile and to launch.
+# Elementwise, so that all weights may be one vector: fewer kernels to compile and to launch.
 KNOWN = {
     "adamw": optax.flatten(optax.scale_by_adam()),
     "adam": optax.flatten(optax.scale_by_adam()),
