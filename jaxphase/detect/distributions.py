@@ -3,14 +3,15 @@
 import jax.numpy as jnp
 from jax.scipy.special import ndtr
 
-# 97.5 % points of Student's t for 1 to 10 degrees of freedom (any table; scipy.stats.t.ppf(0.975, dof)).
-_T_975 = (12.706205, 4.3026527, 3.1824463, 2.7764451, 2.5705818, 2.4469119, 2.3646243, 2.3060041, 2.2621572, 2.2281389)
+# 97.5 % points of Student's t for 10 to 1 degrees of freedom (any table; scipy.stats.t.ppf(0.975, dof)).
+_T_975 = (2.2281389, 2.2621572, 2.3060041, 2.3646243, 2.4469119, 2.5705818, 2.7764451, 3.1824463, 4.3026527, 12.706205)
 
 
 def student_t_975(dof):
-    """97.5 % point of Student's t, half of a 95 % interval in standard errors; NaN for no degree of freedom.
+    """97.5 % point of Student's t, half of a 95 % interval in standard errors; NaN below one degree of freedom.
 
-    The table up to 10 degrees of freedom, the Cornish-Fisher expansion (Abramowitz & Stegun 26.7.5) beyond.
+    The table up to 10 degrees of freedom, between its entries at most 3 % (below two, else 0.5 %) too wide; beyond, the
+    Cornish-Fisher expansion (Abramowitz & Stegun 26.7.5).
     """
     dof = jnp.asarray(dof)
     z = 1.959963984540054
@@ -22,7 +23,7 @@ def student_t_975(dof):
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     far = z + v * (terms[0] + v * (terms[1] + v * (terms[2] + v * terms[3])))
-    near = jnp.asarray(_T_975)[jnp.clip(dof.astype(int) - 1, 0, len(_T_975) - 1)]
+    near = jnp.exp(jnp.interp(v, 1 / jnp.arange(len(_T_975), 0, -1), jnp.log(jnp.asarray(_T_975))))
     return jnp.where(dof >= 1, jnp.where(dof <= len(_T_975), near, far), jnp.nan)
 
 
@@ -45,3 +46,8 @@ def brownian_crossing_sf(slope):
     a = jnp.asarray(slope)
     crossing = ndtr(-3 * a) + jnp.exp(-4 * a**2) * (ndtr(a) - ndtr(-5 * a)) - jnp.exp(-16 * a**2) * ndtr(-a)
     return jnp.clip(jnp.where(a < 0.3, 1 - 0.1464 * a, 2 * crossing), 0, 1)
+
+
+def share_above(sample, statistic):
+    """p-value of a statistic among the sorted simulated ones `[draws]`, itself counted (Davison & Hinkley 1997)."""
+    return ((1 + sample.size - jnp.searchsorted(sample, statistic)) / (1 + sample.size)).astype(sample.dtype)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from .batched import curve_detector, once_per_grid
 from .breaks import break_gains, break_set, design
+from .distributions import share_above
 from .least_squares import axis_unit, standard_values
 from .points import count, pool_repeats
 from .status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
@@ -45,7 +46,7 @@ def change_test(x, y, *, weight=None, change="slope", null="iid", key=None, draw
     on one set of x.
     null="iid": independent noise, exact whatever n is. null="ar1": noise with the autocorrelation of the residuals
     about the best change, corrected for its bias (Kendall 1954, Biometrika 41, 403) and never taken as negative; points
-    of one x are first averaged. Its test at 0.05 has size 0.04 to 0.07 at n = 200, and up to 0.16 at n = 20.
+    of one x are first averaged. Its test at 0.05 has size 0.035 to 0.066 at n = 200, and up to 0.14 at n = 20.
 
     x, y, weight: `[..., n]`. key: a `jax.random` key, `key(0)` if None, so that equal calls give equal answers. draws:
     number of simulated curves, 9,999 (iid) or 499 (ar1) if None; p_value is at least 1 / (draws + 1).
@@ -80,12 +81,9 @@ def _change_test(x, y, weight, *, change, null, key, draws):
         response = jnp.where(lag >= 0, phi ** jnp.maximum(lag, 0), 0)
         response = response.at[:, 0].divide(jnp.sqrt(1 - phi**2))
         total, gain, _ = jax.vmap(break_gains, (None, 0))(breaks, (shock @ response.T) * (weight > 0))
-        return _largest_f(total, jnp.max(gain, axis=1), count(weight) - breaks.parameters)
+        return jnp.sort(_largest_f(total, jnp.max(gain, axis=1), count(weight) - breaks.parameters))
 
-    def exceeded(sample, statistic):
-        return (1 + jnp.sum(sample >= statistic)) / (1 + draws)
-
-    p_value = once_per_grid(simulated, exceeded)((u, weight, phi, key), statistic).astype(u.dtype)
+    p_value = once_per_grid(simulated, share_above)((u, weight, phi, key), statistic)
     place, interval = break_set(breaks, total - gain, dof)
     result = ChangeTest(
         statistic=statistic,

@@ -8,6 +8,8 @@ def test_student_quantiles_are_those_of_scipy():
     dof = np.array([1, 2, 3, 5, 10, 11, 16, 40, 1000])
     np.testing.assert_allclose(student_t_975(dof), stats.t.ppf(0.975, dof), rtol=5e-6)
     assert np.isnan(student_t_975(0))
+    between = np.arange(20, 110) / 10
+    assert np.all(np.abs(student_t_975(between) / stats.t.ppf(0.975, between) - 1) < 0.005)
 
 
 def test_the_kolmogorov_tail_is_that_of_scipy():
