@@ -30,10 +30,10 @@ def cusum(x, y, *, weight=None, kind="ols", null="iid", key=None, draws=9999) ->
     kind="recursive": cumulative sum of one-step-ahead forecast errors, a Brownian motion; statistic is its largest
     ratio to the boundary 1 + 2 t (Brown, Durbin & Evans 1975, J. R. Stat. Soc. B 37, 149). Not the same path from the
     right.
-    null="iid": independent Gaussian noise, exact whatever n is, as the distribution of the statistic depends on x and
-    weight alone and is simulated once for all curves on one set of x. null="limit": the limit of many points, exact
-    for none; with few it rejects too seldom. Neither is robust to autocorrelated noise (see `change_test`), and a trend
-    is a changing level too.
+    null="iid": independent Gaussian noise, exact whatever n is up to the error of `draws`, as the distribution of the
+    statistic depends on x and weight alone and is simulated once for all curves on one set of x. null="limit": the
+    limit of many points; at 0.05 its tests have size 0.000 (ols) and 0.044 (recursive) with 8 points, 0.034 and 0.041
+    with 100. Neither is robust to autocorrelated noise (see `change_test`), and a trend is a changing level too.
 
     x, y, weight: `[..., n]`; x only orders the points, those of equal x enter together. key: a `jax.random` key,
     `key(0)` if None, so that equal calls give equal answers. draws: number of simulated curves; p_value is at least
@@ -60,9 +60,10 @@ def _cusum(x, y, weight, *, kind, null, key, draws):
         return jnp.sort(jnp.max(jnp.abs(path) / boundary, axis=1))
 
     value, _ = standard_values(y, weight)
-    at, points = jnp.arange(len(x)), (x, value, weight)
     if kind == "recursive":
-        at, points = group(x, weight), pool_repeats(*points)
+        at, points = group(x, weight), pool_repeats(x, value, weight)
+    else:
+        at, points = jnp.arange(len(x)), (x, value, weight)
     path, boundary = (of_points[at] for of_points in sums(*points))
     ratio = jnp.abs(path) / boundary
     index = jnp.argmax(ratio)
