@@ -164,6 +164,8 @@ def plan(
         f"{the_plan.steps} steps of batch {settings.batch_size} on {the_plan.devices} {the_plan.platform} device(s): "
         f"about {the_plan.seconds:.0f} s, compilation included."
     )
+    if the_plan.streamed:
+        console.print("Training data are streamed from the host: they would take more than half of a device's memory.")
 
 
 @app.command

@@ -1,6 +1,7 @@
 """A user's own rows: images, vectors or tokens in a NumPy file."""
 
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -8,6 +9,9 @@ import numpy as np
 
 from jaxphase.data.source import Layout, Source, Splits
 from jaxphase.errors import InputError
+
+LARGE = 1 << 30  # bytes of prepared rows to train on; more of them stay in the file
+BLOCK = 1 << 26  # bytes read at a time
 
 
 def arrays(
@@ -30,7 +34,8 @@ def arrays(
     of their own, integers or names; the classes are their different values, sorted. Without labels all are 0 of one
     class: losses and spectra mean what they always do, and a probe is always right and knows nothing.
 
-    A `.npy` file is memory-mapped and only the rows of the splits are read.
+    A `.npy` file is memory-mapped and only the rows of the splits are read; more than a GB of them to train on are read
+    once for their mean, and then when a sweep asks for them.
     """
     x, y = load(Path(path))
     if labels is not None:
@@ -40,27 +45,62 @@ def arrays(
     kind, shape = layout_of(x, path)
     y, classes = (np.zeros(len(x), np.int32), 1) if y is None else class_of(y, len(x), labels or path)
 
-    held_out = probe + validation
-    n = len(x) - held_out if train is None else train
-    if not 0 < n <= len(x) - held_out:
+    rest = len(x) - probe - validation
+    n = rest if train is None else train
+    if not 0 < n <= rest:
         raise InputError(
-            f"{path} has {len(x)} rows: probe {probe} and validation {validation} leave {len(x) - held_out} to train "
+            f"{path} has {len(x)} rows: probe {probe} and validation {validation} leave {rest} to train "
             f"on, ask for fewer of them or of train."
         )
     # Held out first: with more rows to train on, these and the first to train on stay the same.
-    order = np.random.Generator(np.random.Philox(seed)).permutation(len(x))[: held_out + n]
-    to_probe, to_validate, to_train = np.split(order, [probe, held_out])
-    rows = [read(x, part, path) for part in (to_train, to_probe, to_validate)]
+    order = np.random.Generator(np.random.Philox(seed)).permutation(len(x))[: probe + validation + n]
+    to_probe, to_validate, to_train = np.split(order, [probe, probe + validation])
+    raw = [Mapped(x, part, path) for part in (to_train, to_probe, to_validate)]
     if kind == "tokens":
-        vocabulary = 1 + int(max(part.max(initial=0) for part in rows))
-        rows = [part.astype(np.int32) for part in rows]
+        vocabulary = 1 + int(max(block.max() for part in raw for block in part.blocks()))
+        prepare = lambda rows: rows.astype(np.int32)  # noqa: E731
     else:
-        vocabulary, axis = 0, 0 if kind == "vector" else None
-        mean, std = rows[0].mean(axis, dtype=np.float64), rows[0].std(axis, dtype=np.float64)
+        vocabulary, (mean, std) = 0, moments(raw[0], 0 if kind == "vector" else None)
         std = np.where(std > 0, std, 1)  # what never varies becomes 0
-        rows = [((part - mean) / std).astype(np.float32) for part in rows]
-    splits = Splits(rows[0], rows[1], y[to_probe], rows[2], y[to_validate])
+        prepare = lambda rows: ((rows - mean) / std).astype(np.float32)  # noqa: E731
+    rows, for_probe, held_out = (Mapped(x, part.which, path, prepare) for part in raw)
+    train = rows if 4 * math.prod(rows.shape) > LARGE else rows[:]
+    splits = Splits(train, for_probe[:], y[to_probe], held_out[:], y[to_validate])
     return Source(splits, Layout(kind, shape, vocabulary), classes)
+
+
+class Mapped:
+    """Rows `which` of x, flat, read and prepared when they are asked for: a [n, numbers] that takes an index array or a
+    slice of its rows."""
+
+    def __init__(self, x: np.ndarray, which: np.ndarray, path: str | Path, prepare: Callable = lambda rows: rows):
+        self.x, self.which, self.path, self.prepare = x, which, path, prepare
+        self.shape = (len(which), math.prod(x.shape[1:]))
+        self.dtype = prepare(x[:0]).dtype
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
+        return self.prepare(read(self.x, self.which[index], self.path))
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All rows, a block at a time, in the order in which they lie in the file."""
+        order = np.argsort(self.which)
+        rows = max(1, BLOCK // (8 * self.shape[1]))
+        return (self[order[start : start + rows]] for start in range(0, len(self), rows))
+
+
+def moments(rows: Mapped, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation over the rows, or over all numbers, merged block by block (Chan et al. 1983)."""
+    count = mean = squares = 0
+    for block in rows.blocks():
+        n, of_block = block.size if axis is None else len(block), block.mean(axis, dtype=np.float64)
+        shift = of_block - mean
+        squares = squares + n * block.var(axis, dtype=np.float64) + shift**2 * count * n / (count + n)
+        mean = mean + shift * n / (count + n)
+        count += n
+    return mean, np.sqrt(squares / count)
 
 
 def load(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

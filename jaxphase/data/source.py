@@ -33,6 +33,11 @@ class Layout(NamedTuple):
         """Numbers, or tokens, in a row."""
         return math.prod(self.shape)
 
+    @property
+    def row_bytes(self) -> int:
+        """Memory of a row, whose numbers and tokens have 32 bits."""
+        return 4 * self.size
+
     def unfold(self, x):
         """Flat answers [n, numbers] as rows: themselves, or logits [n, positions, vocabulary] for tokens."""
         return x.reshape(len(x), *self.shape, self.vocabulary) if self.vocabulary else x

@@ -7,6 +7,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 LANES = PartitionSpec("lane")
+STEPS_OF_LANES = PartitionSpec(None, "lane")
 EVERYWHERE = PartitionSpec()
 
 
@@ -33,15 +34,19 @@ def lane_mesh() -> jax.sharding.Mesh:
     return jax.make_mesh((jax.device_count(),), ("lane",), axis_types=(AxisType.Auto,))
 
 
-def spread(tree, mesh: jax.sharding.Mesh):
+def spread(tree, mesh: jax.sharding.Mesh, axes: PartitionSpec = LANES):
     """Arrays [lanes, ...] onto the mesh, each device holding its own lanes."""
-    return jax.device_put(tree, NamedSharding(mesh, LANES))
+    return jax.device_put(tree, NamedSharding(mesh, axes))
+
+
+def abstract(shape: tuple[int, ...], dtype, mesh: jax.sharding.Mesh, axes: PartitionSpec) -> jax.ShapeDtypeStruct:
+    """What a program needs to know of an array that is spread over the mesh."""
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, axes))
 
 
 def abstract_rows(tree, rows: int, mesh: jax.sharding.Mesh):
     """Shapes of arrays [lanes, ...] like these, but with `rows` lanes spread over the mesh."""
-    sharding = NamedSharding(mesh, LANES)
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((rows, *leaf.shape[1:]), leaf.dtype, sharding=sharding), tree)
+    return jax.tree.map(lambda leaf: abstract((rows, *leaf.shape[1:]), leaf.dtype, mesh, LANES), tree)
 
 
 def copy_everywhere(tree, mesh: jax.sharding.Mesh):

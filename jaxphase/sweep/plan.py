@@ -16,6 +16,7 @@ from jaxphase.errors import InputError
 from jaxphase.models import count_parameters, width_for
 from jaxphase.sweep.recipe import Recipe
 
+SHARE_OF_DATA = 0.5  # of a device's memory: more training data than that are streamed from the host
 WIDTH_MULTIPLE = 8  # bucket widths are rounded up to whole vector registers
 
 
@@ -68,6 +69,7 @@ class Plan(NamedTuple):
     positions: int  # that a model works through in a step
     devices: int
     platform: str
+    streamed: bool = False  # training data stay on the host, for they do not fit on a device
 
     def run_seconds(self, bucket: Bucket) -> float:
         """Expected training time of a bucket."""
@@ -133,6 +135,10 @@ def plan(
     depth = {width: parts.depth_of(width) for width in widths}
     params = {width: count_parameters(parts.build(padded[width], None, depth[width])) for width in widths}
     costs = COSTS[platform]
+    source = parts.source
+    data_bytes = len(source.splits.train) * source.layout.row_bytes
+    streamed = data_bytes > SHARE_OF_DATA * memory
+    for_models = memory - (0 if streamed else data_bytes)
     buckets = buckets and max(buckets, len(set(depth.values())))
 
     def bucket_seconds(first: int, last: int) -> float:
@@ -145,11 +151,11 @@ def plan(
     for first, last in cheapest_cut(len(widths), bucket_seconds, buckets):
         members = [lane for width in widths[first:last] for lane in by_width[width]]
         top = widths[last - 1]
-        per_device = max(1, int(memory / lane_bytes(params[top], parts.positions)))
+        per_device = max(1, int(for_models / lane_bytes(params[top], parts.positions)))
         waves = math.ceil(len(members) / (per_device * devices))
         # Every wave takes every waves-th lane, so that waves are alike and share one program.
         cut += [Bucket(padded[top], params[top], tuple(members[wave::waves])) for wave in range(waves)]
-    return Plan(tuple(cut), spec.steps, parts.positions, devices, platform)
+    return Plan(tuple(cut), spec.steps, parts.positions, devices, platform, streamed)
 
 
 def step_seconds(params: int, positions: int, costs: Costs) -> float:

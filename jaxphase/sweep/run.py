@@ -15,6 +15,7 @@ import xarray as xr
 from flax import nnx
 
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml, to_toml
+from jaxphase.data import Splits
 from jaxphase.errors import InputError
 from jaxphase.evaluate import METRICS, compressed_size, entropy
 from jaxphase.sweep.checkpoint import Checkpointer
@@ -22,6 +23,7 @@ from jaxphase.sweep.mesh import abstract_rows, copy_everywhere, device_memory, l
 from jaxphase.sweep.plan import Bucket, Plan, plan
 from jaxphase.sweep.progress import Meter, meter
 from jaxphase.sweep.recipe import Recipe, recipe
+from jaxphase.sweep.stream import Resident, Stream, abstract_stream
 from jaxphase.sweep.train import Numbers, State, initialise, padding_moved, programs
 
 SAMPLED = 1 << 20  # numbers of the training data whose complexity is measured
@@ -50,7 +52,7 @@ class Work(NamedTuple):
     parts: Recipe
     plan: Plan
     mesh: jax.sharding.Mesh
-    images: object
+    images: Splits  # on every device; train is None if it is streamed
     folder: Folder | None
     meter: Meter
 
@@ -86,7 +88,9 @@ def run(
     else:
         folder, the_plan = open_folder(Path(out), spec, parts, config, buckets, resume)
     mesh = lane_mesh()
-    images = copy_everywhere(parts.source.splits, mesh)
+    splits = parts.source.splits
+    resident = splits._replace(train=None if the_plan.streamed else splits.train[:])
+    images = copy_everywhere(resident, mesh)
     with meter(the_plan, progress) as bar:
         work = Work(spec, parts, the_plan, mesh, images, folder, bar)
         with compiled_ahead(work) as compiled:
@@ -172,14 +176,16 @@ def _shape(bucket: Bucket) -> tuple[int, int, int]:
 
 def compile_advance(work: Work, bucket: Bucket) -> jax.stages.Compiled:
     """The training program of a bucket, from the shapes of one of its lanes."""
-    advance = programs(bucket, work.spec, work.parts, work.mesh).advance
-    return advance.lower(*_shapes(work, bucket), 0, 1).compile(compiler_options(work.plan))
+    advance = programs(bucket, work.spec, work.parts, work.mesh, work.plan.streamed).advance
+    *lanes, rows, _ = _shapes(work, bucket)
+    return advance.lower(*lanes, rows, 0, 1).compile(compiler_options(work.plan))
 
 
 def compile_measure(work: Work, bucket: Bucket) -> tuple[jax.stages.Compiled, ...]:
     """The one or two measuring programs of a bucket."""
     _, look, read = programs(bucket, work.spec, work.parts, work.mesh)
-    lowered, options = look.lower(*_shapes(work, bucket)), compiler_options(work.plan)
+    *lanes, _, own = _shapes(work, bucket)
+    lowered, options = look.lower(*lanes, work.images, own), compiler_options(work.plan)
     if (prepared := lowered.out_info[1]) is None:
         return (lowered.compile(options),)
     prepared = abstract_rows(prepared, rows_of(work.plan, bucket), work.mesh)
@@ -197,9 +203,11 @@ def compiler_options(the_plan: Plan) -> dict[str, int | bool]:
 
 
 def _shapes(work: Work, bucket: Bucket) -> tuple:
-    """(state, numbers, images) of a bucket without their values."""
+    """(state, numbers, rows to train on, own rows or None) of a bucket without their values."""
     one = initialise(bucket._replace(lanes=bucket.lanes[:1]), work.spec, work.parts, rows=1)
-    return *abstract_rows(one, rows_of(work.plan, bucket), work.mesh), work.images
+    state, numbers = abstract_rows(one, rows_of(work.plan, bucket), work.mesh)
+    data = abstract_stream(work.parts, numbers, work.mesh) if work.plan.streamed else (work.images.train, None)
+    return state, numbers, *data
 
 
 def rows_of(the_plan: Plan, bucket: Bucket) -> int:
@@ -217,6 +225,7 @@ def train_bucket(work: Work, number: int, compiling: Compiling) -> tuple[dict[st
     work.meter.start(number)
     bucket = work.plan.buckets[number]
     state, numbers = spread(initialise(bucket, work.spec, work.parts, rows_of(work.plan, bucket)), work.mesh)
+    data = Stream(work.parts, numbers, work.mesh) if work.plan.streamed else Resident(work.images.train)
     table = empty_table(work.spec, state)
     saver = Checkpointer(work.folder.bucket(number)) if work.folder else None
     step, last_save = 0, time.monotonic()
@@ -228,29 +237,31 @@ def train_bucket(work: Work, number: int, compiling: Compiling) -> tuple[dict[st
     length = 8
     for row, checkpoint in enumerate(work.spec.checkpoints):
         while step < checkpoint:
-            stop, begin = min(step + length, checkpoint), time.monotonic()
-            state = jax.block_until_ready(compiling.advance.result()(state, numbers, work.images, step, stop))
+            stop, begin = min(step + length, step + data.steps, checkpoint), time.monotonic()
+            rows = data.rows(step, stop)
+            state = jax.block_until_ready(compiling.advance.result()(state, numbers, rows, step, stop))
             seconds = max(time.monotonic() - begin, 1e-6)
             work.meter.advance(number, stop - step, seconds)
             length = max(1, min(8 * length, int((stop - step) * CALL_SECONDS / seconds)))
             step = stop
             if step == checkpoint:
-                for name, values in measure(work, state, numbers, *compiling.measure.result()).items():
+                for name, values in measure(work, state, numbers, data.own, *compiling.measure.result()).items():
                     table[name][row] = values
                 if row == 0 and padding_moved(state, numbers):
                     raise RuntimeError("a layer is not exact under padding: a narrow model has moved its zeros")
             if saver and (step == work.spec.steps or time.monotonic() - last_save > SAVE_SECONDS):
                 saver.save(step, (state, table))
                 last_save = time.monotonic()
+    data.close()
     if saver:
         saver.close()
     lanes = len(bucket.lanes)
     return {name: values[:, :lanes] for name, values in table.items()}, np.asarray(state.diverged_at)[:lanes]
 
 
-def measure(work: Work, state: State, numbers: Numbers, look, *read) -> dict[str, np.ndarray]:
+def measure(work: Work, state: State, numbers: Numbers, own, look, *read) -> dict[str, np.ndarray]:
     """Every metric of the spec [lanes]."""
-    metrics, prepared = look(state, numbers, work.images)
+    metrics, prepared = look(state, numbers, work.images, own)
     for program in read:
         metrics |= program(prepared, work.images)
     return {name: np.asarray(metrics[name]) for name in work.spec.metrics}

@@ -34,7 +34,7 @@ from jaxphase.evaluate import (
 )
 from jaxphase.models.layers import PerModel
 from jaxphase.objectives.views import two_views
-from jaxphase.sweep.mesh import EVERYWHERE, LANES, pad_rows
+from jaxphase.sweep.mesh import EVERYWHERE, LANES, STEPS_OF_LANES, pad_rows
 from jaxphase.sweep.plan import Bucket, Lane
 from jaxphase.sweep.recipe import Recipe
 
@@ -126,14 +126,20 @@ def padding_moved(state: State, numbers: Numbers) -> bool:
 
 
 class Programs(NamedTuple):
-    """The functions of a bucket, to be jitted: all take lanes [lanes, ...] spread over the mesh."""
+    """The functions of a bucket, to be jitted: all take lanes [lanes, ...] spread over the mesh.
 
-    advance: jax.stages.Wrapped  # (state, numbers, images, first_step, last_step) -> state; donates the state
-    look: jax.stages.Wrapped  # (state, numbers, images) -> ({metric: [lanes]}, Prepared, None if no probe is asked for)
+    Training data are on every device, as `images.train`, or streamed: then this is None, `advance` takes the rows of
+    its steps and `look` those of every lane that a training loss is measured on.
+    """
+
+    advance: jax.stages.Wrapped  # (state, numbers, images.train or [steps, lanes, ...], first, last) -> state, donated
+    look: jax.stages.Wrapped  # (state, numbers, images, None or [lanes, ...]) -> ({metric: [lanes]}, Prepared or None)
     read: jax.stages.Wrapped  # (Prepared, images) -> {metric: [lanes]}
 
 
-def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.Mesh) -> Programs:
+def programs(
+    bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.Mesh, streamed: bool = False
+) -> Programs:
     """Functions of this bucket's width; buckets of one width share them."""
     template = parts.build(bucket.width, None, bucket.depth)
     graph, weights, _ = nnx.split(template, nnx.Param, PerModel)
@@ -142,17 +148,25 @@ def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.
         for leaf in jax.tree.leaves(weights, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
     ]
 
-    def advance(state: State, numbers: Numbers, images: Splits, first: Array, last: Array) -> State:
-        def one(state, numbers, step):
-            return train_step(graph, roles, spec, parts, state, numbers, images.train, step)
+    def advance(state: State, numbers: Numbers, rows: Array, first: Array, last: Array) -> State:
+        def one(state, numbers, batch, step):
+            batch = rows[batch_places(parts, numbers, step)] if batch is None else batch
+            return train_step(graph, roles, spec, parts, state, numbers, batch, step)
 
         def body(step, state):
-            return jax.vmap(one, in_axes=(0, 0, None))(state, numbers, step)
+            batches = rows[step - first] if streamed else None
+            return jax.vmap(one, in_axes=(0, 0, 0, None))(state, numbers, batches, step)
 
         return jax.lax.fori_loop(first, last, body, state)
 
-    def look(state: State, numbers: Numbers, images: Splits) -> tuple[dict[str, Array], Prepared | None]:
-        return jax.vmap(lambda *lane: look_at_lane(graph, spec.metrics, parts, *lane, images))(state, numbers)
+    def look(
+        state: State, numbers: Numbers, images: Splits, own: Array | None
+    ) -> tuple[dict[str, Array], Prepared | None]:
+        def one(state, numbers, own):
+            own = images.train[own_places(parts, numbers)] if own is None else own
+            return look_at_lane(graph, spec.metrics, parts, state, numbers, images, own)
+
+        return jax.vmap(one)(state, numbers, own)
 
     def read(prepared: Prepared, images: Splits) -> dict[str, Array]:
         return jax.vmap(lambda lane: read_lane(spec.metrics, parts.source.classes, lane, images))(prepared)
@@ -160,27 +174,24 @@ def programs(bucket: Bucket, spec: SweepSpec, parts: Recipe, mesh: jax.sharding.
     def spread(function, *specs):
         return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=LANES, check_vma=False)
 
+    of_rows = STEPS_OF_LANES if streamed else EVERYWHERE
     return Programs(
-        jax.jit(spread(advance, LANES, LANES, EVERYWHERE, EVERYWHERE, EVERYWHERE), donate_argnums=0),
-        jax.jit(spread(look, LANES, LANES, EVERYWHERE)),
+        jax.jit(spread(advance, LANES, LANES, of_rows, EVERYWHERE, EVERYWHERE), donate_argnums=0),
+        jax.jit(spread(look, LANES, LANES, EVERYWHERE, LANES)),
         jax.jit(spread(read, LANES, EVERYWHERE)),
     )
 
 
 def train_step(
-    graph, roles: list[str], spec: SweepSpec, parts: Recipe, state: State, numbers: Numbers, pool: Array, step: Array
+    graph, roles: list[str], spec: SweepSpec, parts: Recipe, state: State, numbers: Numbers, batch: Array, step: Array
 ) -> State:
-    """One step of one lane, its gradient clipped by the norm; from the first step whose loss or gradient is not finite,
-    weights stay as they are.
+    """One step of one lane on a batch of rows, its gradient clipped by the norm; from the first step whose loss or
+    gradient is not finite, weights stay as they are.
 
     Exact layers give padding a gradient of exactly zero, and an exact optimizer leaves a zero with zero gradient alone:
     nothing is masked here, and `padding_moved` tells if it was needed.
     """
-    key = jax.random.wrap_key_data(numbers.key)
-    for_batch, for_objective = jax.random.fold_in(key, 2 * step), jax.random.fold_in(key, 2 * step + 1)
-    # Bits modulo the size are biased by size / 2**32 at most; `randint` splits the key and draws twice.
-    draws = jax.random.bits(for_batch, (spec.batch_size,)) % numbers.data_size.astype(jnp.uint32)
-    batch = take(parts, pool, numbers.data_offset + draws.astype(jnp.int32))
+    for_objective = jax.random.fold_in(jax.random.wrap_key_data(numbers.key), 2 * step + 1)
 
     def loss_of(weights):
         return jnp.mean(parts.objective.loss(nnx.merge(graph, weights, numbers.per_model), batch, for_objective))
@@ -208,11 +219,11 @@ def train_step(
 
 
 def look_at_lane(
-    graph, wanted: tuple[str, ...], parts: Recipe, state: State, numbers: Numbers, images: Splits
+    graph, wanted: tuple[str, ...], parts: Recipe, state: State, numbers: Numbers, images: Splits, own: Array
 ) -> tuple[dict[str, Array], Prepared | None]:
     """What is wanted of losses and spectra of one lane as it is, and its probe made ready if that is wanted."""
     model = nnx.merge(graph, state.weights, numbers.per_model)
-    train_loss, val_loss = evaluation_losses(parts, model, numbers, images)
+    train_loss, val_loss = evaluation_losses(parts, model, images, own)
     metrics = {"train_loss": train_loss, "val_loss": val_loss, "generalization_gap": val_loss - train_loss}
     if set(wanted) <= set(metrics):
         return metrics, None
@@ -247,17 +258,13 @@ def evaluation_views(parts: Recipe, images: Splits) -> Array:
     return jnp.concatenate(two_views(source.layout, jax.random.key(EVALUATION_SEED), *pair, strength=1.0))
 
 
-def evaluation_losses(parts: Recipe, model, numbers: Numbers, images: Splits) -> tuple[Array, Array]:
-    """Mean loss on the lane's own data and on the validation split, in as many whole batches as this one has.
+def evaluation_losses(parts: Recipe, model, images: Splits, own: Array) -> tuple[Array, Array]:
+    """Mean loss on the lane's own rows and on the validation split, in as many whole batches as this one has.
 
-    Both in one pass, which is half the program to compile. A lane with less data than there is to validate on goes
-    through it again.
+    Both in one pass, which is half the program to compile.
     """
-    batches = max(len(images.validation) // parts.batch_size, 1)
-    index = jnp.arange(batches * min(parts.batch_size, len(images.validation)))
-    own = take(parts, images.train, numbers.data_offset + index % numbers.data_size)
-    held_out = take(parts, images.validation, index)
-    axis = own.ndim - 2
+    held_out = images.validation[places(parts, jnp.arange(own.shape[-2]), len(images.validation))]
+    axis, batches = own.ndim - 2, max(own.shape[-2] // parts.batch_size, 1)
     both = jnp.concatenate([own, held_out], axis)
     both = both.reshape(*both.shape[:axis], 2 * batches, -1, both.shape[-1])
     # The masks and views of both halves are the same: common random numbers.
@@ -266,10 +273,27 @@ def evaluation_losses(parts: Recipe, model, numbers: Numbers, images: Splits) ->
     return jnp.mean(losses[:batches]), jnp.mean(losses[batches:])
 
 
-def take(parts: Recipe, pool: Array, index: Array) -> Array:
-    """Rows [n, ...] of a pool that goes round, or, for an objective of pairs, these and their partners [2, n, ...]."""
-    index = index % len(pool)
-    return pool[jnp.stack([index, (index ^ 1) % len(pool)]) if parts.objective.paired else index]
+def batch_places(parts: Recipe, numbers: Numbers, step: Array) -> Array:
+    """Places in the pool of the rows that a lane trains on in a step."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(numbers.key), 2 * step)
+    # Bits modulo the size are biased by size / 2**32 at most; `randint` splits the key and draws twice.
+    draws = jax.random.bits(key, (parts.batch_size,)) % numbers.data_size.astype(jnp.uint32)
+    return places(parts, numbers.data_offset + draws.astype(jnp.int32), len(parts.source.splits.train))
+
+
+def own_places(parts: Recipe, numbers: Numbers) -> Array:
+    """Places of the rows that a lane's training loss is measured on: whole batches, as many as the validation split
+    has. A lane with less data than that goes through it again."""
+    held_out = len(parts.source.splits.validation)
+    index = jnp.arange(max(held_out // parts.batch_size, 1) * min(parts.batch_size, held_out))
+    return places(parts, numbers.data_offset + index % numbers.data_size, len(parts.source.splits.train))
+
+
+def places(parts: Recipe, index: Array, count: int) -> Array:
+    """Places [n] in a pool of `count` rows that goes round, or, for an objective of pairs, these and their partners'
+    [2, n]."""
+    index = index % count
+    return jnp.stack([index, (index ^ 1) % count]) if parts.objective.paired else index
 
 
 def read_lane(wanted: tuple[str, ...], classes: int, prepared: Prepared, images: Splits) -> dict[str, Array]:

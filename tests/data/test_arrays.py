@@ -1,5 +1,7 @@
 """Every kind of file comes back as its rows, and every unusable one is refused in a sentence."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from jaxphase.data.arrays import arrays
 from jaxphase.data.source import Layout
 from jaxphase.errors import InputError
 
+module = sys.modules["jaxphase.data.arrays"]
 RNG = np.random.default_rng(0)
 FEW = {"probe": 3, "validation": 2}
 
@@ -117,3 +120,18 @@ def test_unusable_files_and_labels_are_refused(tmp_path):
     for y in (np.zeros(8, int), np.zeros((9, 1), int), np.zeros(9)):
         with pytest.raises(InputError, match="labels"):
             arrays(save(tmp_path, x, y), **FEW)
+
+
+@pytest.mark.parametrize("x", [RNG.normal(3, 2, (50, 4, 5)), RNG.normal(3, 2, (50, 7)), RNG.integers(0, 9, (50, 6))])
+def test_more_than_fits_stays_in_the_file_and_is_the_same(tmp_path, monkeypatch, x):
+    path = save(tmp_path, x)
+    at_once = arrays(path, **FEW)
+    monkeypatch.setattr(module, "LARGE", 0)
+    monkeypatch.setattr(module, "BLOCK", 1000)  # three to twenty rows: moments are merged
+    mapped = arrays(path, **FEW)
+    assert isinstance(mapped.splits.train, module.Mapped) and mapped.layout == at_once.layout
+    assert mapped.splits.train.dtype == at_once.splits.train.dtype
+    some = np.array([7, 0, 44, 7])
+    for got, expected in zip(mapped.splits, at_once.splits, strict=True):
+        np.testing.assert_allclose(got[:], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(mapped.splits.train[some], mapped.splits.train[:][some])

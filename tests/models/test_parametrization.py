@@ -86,7 +86,7 @@ def moves(spec: SweepSpec, widths: tuple[int, ...]) -> Moves:
     def quickly(program, *arguments):
         return program.lower(*arguments).compile({"xla_backend_optimization_level": 0})
 
-    step = quickly(programs(bucket, spec, parts, mesh).advance, state, numbers, images, 0, 1)
+    step = quickly(programs(bucket, spec, parts, mesh).advance, state, numbers, images.train, 0, 1)
     program = quickly(jax.jit(jax.vmap(activations)), state.weights, numbers.per_model)
 
     def look(weights) -> list[np.ndarray]:
@@ -106,7 +106,7 @@ def moves(spec: SweepSpec, widths: tuple[int, ...]) -> Moves:
     hidden, output = look(state.weights)
     change = []
     for _ in range(STEPS):
-        state = step(state, numbers, images, 0, 1)
+        state = step(state, numbers, images.train, 0, 1)
         now = look(state.weights)
         change.append(size(now[0] - hidden, (now[1] - output).mean(1)))
     assert (np.asarray(state.diverged_at) < 0).all()

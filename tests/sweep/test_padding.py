@@ -75,10 +75,10 @@ def train(bucket: Bucket, spec: SweepSpec, dtype, measured: bool = True) -> tupl
             # Nothing here runs for long: half the time to compile.
             return program.lower(*arguments).compile({"xla_backend_optimization_level": 0})(*arguments)
 
-        state = quickly(run.advance, state, numbers, images, 0, STEPS)
+        state = quickly(run.advance, state, numbers, images.train, 0, STEPS)
         metrics, prepared = {}, None
         if measured:
-            metrics, prepared = quickly(run.look, state, numbers, images)
+            metrics, prepared = quickly(run.look, state, numbers, images, None)
             metrics |= quickly(run.read, prepared, images) if prepared else {}
         moved = padding_moved(state, numbers)
         return *jax.tree.map(np.asarray, (state, numbers, metrics, prepared)), moved

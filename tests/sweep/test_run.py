@@ -94,6 +94,22 @@ def test_one_bucket_or_three_give_the_same_numbers(whole):
     np.testing.assert_allclose(three["val_loss"], dataset["val_loss"], rtol=1e-4)
 
 
+@pytest.mark.parametrize("case", ["rows", "pairs", "file"])
+def test_streamed_data_give_the_same_bits(monkeypatch, tmp_path, case):
+    task = {"data": "glyphs", "data_options": {"train": 300}, "objective": "contrastive"} if case == "pairs" else {}
+    if case == "file":
+        np.save(tmp_path / "x.npy", np.random.default_rng(0).random((500, 6, 6)))
+        monkeypatch.setattr(sys.modules["jaxphase.data.arrays"], "LARGE", 0)
+        task = {"data": "arrays", "data_options": {"path": str(tmp_path / "x.npy"), "probe": 50, "validation": 50}}
+    # Neither the first calls nor the last ones before a checkpoint are as long as a piece.
+    spec = dataclasses.replace(SPEC, checkpoints=(5, 23), metrics=("train_loss", "val_loss"), **task)
+    resident = sweep.run(spec, progress=False, buckets=1)
+    monkeypatch.setattr(sys.modules["jaxphase.sweep.plan"], "SHARE_OF_DATA", 0)
+    monkeypatch.setattr("jaxphase.sweep.stream.piece_steps", lambda parts, lanes: 3)
+    assert sweep.make_plan(spec, sweep.recipe(spec), 1).streamed
+    assert equal_numbers(sweep.run(spec, progress=False, buckets=1), resident)
+
+
 def test_a_diverging_lane_is_alone(whole):
     dataset, _ = whole
     parts = sweep.recipe(SPEC)
