@@ -121,6 +121,7 @@ def jaxphase_sweep(work: Workload, metrics: tuple[str, ...] = ()) -> dict:
         **seconds,
         "parameters": dataset["params"].values.tolist(),
         "loss": dataset["train_loss"].isel(step=-1, data_size=0).mean("seed").values.tolist(),
+        "expected": plan.seconds,
         "buckets": [[bucket.width, len(bucket.lanes), round(plan.padding(bucket), 2)] for bucket in plan.buckets],
     }
 
@@ -270,6 +271,7 @@ def compare(workload: str, sample: bool, repeats: int) -> dict:
     results = {name: median_of([each[name] for each in rounds]) for name in CONTENDERS}
     ours, operations = results["jaxphase"], useful_operations(work)
     print(f"{'':24}  wall s (of all rounds)      times  compile s   run s  GFLOP/s  loss")
+    print(f"{'the plan expected':24}  {ours['expected']:6.1f}")
     for name, result in results.items():
         assert result["parameters"] == ours["parameters"], f"{name} trains another architecture"
         result["useful_flops_per_second"] = operations / result["seconds"]

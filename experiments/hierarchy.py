@@ -61,14 +61,15 @@ class Setting(NamedTuple):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Numbers of strings to learn from, P*/4 to 32 P*, or what there is."""
+        """Numbers of strings to learn from, P*/4 to 16 P*, or what there is."""
         most = self.strings - 2 * HELD_OUT
-        wanted = (round(self.scale * 2.0 ** (step / 2)) for step in range(-4, 11))
+        wanted = (round(self.scale * 2.0 ** (step / 2)) for step in range(-4, 9))
         return tuple(size for size in wanted if size <= most)
 
 
-SETTINGS = tuple(Setting(*pair) for pair in ((3, 3), (4, 3), (5, 3), (6, 3), (3, 4), (4, 4), (3, 5), (8, 2)))
+SETTINGS = tuple(Setting(*pair) for pair in ((8, 2), (3, 3), (4, 3), (5, 3), (6, 3), (3, 4), (4, 4), (5, 4), (3, 5)))
 NETWORKS = {"tree": lambda setting: {"depth": setting.depth}, "mlp": lambda setting: {"depth": 3}}
+TITLES = {"tree": "network of the hierarchy's shape", "mlp": "perceptron"}
 STEPS, BATCH, SIZE = 600, 128, 40_000
 
 
@@ -206,58 +207,52 @@ def with_error(values: np.ndarray) -> tuple[float, float]:
 
 def exponent(runs: list[dict]) -> str:
     """Slope of measured log P* against the paper's, with its error from the scatter of the settings."""
-    pairs = [
-        (np.log2(setting.scale), np.mean(thresholds(setting, run))) for setting, run in zip(SETTINGS, runs, strict=True)
-    ]
-    x, y = np.array([pair for pair in pairs if np.isfinite(pair[1])]).T
-    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    found = [np.mean(thresholds(setting, run)) for setting, run in zip(SETTINGS, runs, strict=True)]
+    (slope, _), covariance = np.polyfit([np.log2(setting.scale) for setting in SETTINGS], found, 1, cov=True)
     return f"{slope:.2f} ± {np.sqrt(covariance[0, 0]):.2f}"
 
 
+def ratio(runs: list[dict]) -> float:
+    """Measured P* over the paper's, geometric mean over the settings."""
+    logs = [
+        np.mean(thresholds(setting, run)) - np.log2(setting.scale) for setting, run in zip(SETTINGS, runs, strict=True)
+    ]
+    return float(2 ** np.mean(logs))
+
+
 def figure(results: dict) -> None:
-    """Accuracy over the paper's variable for both networks, and measured against predicted thresholds."""
+    """Accuracy over the paper's variable for both networks, and measured against predicted thresholds of the first."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from jaxphase.plots import STYLE
 
-    titles = {"tree": "network of the hierarchy's shape", "mlp": "perceptron"}
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(11.5, 3.7), layout="constrained")
         *panels, last = drawing.subplots(1, 3)
-        for panel, (network, runs), marker in zip(panels, results.items(), "os", strict=True):
-            for i, (setting, run) in enumerate(zip(SETTINGS, runs, strict=True)):
-                color = mpl.colormaps["viridis"](0.95 * i / (len(SETTINGS) - 1))
+        colors = [mpl.colormaps["viridis"](0.95 * i / (len(SETTINGS) - 1)) for i in range(len(SETTINGS))]
+        for panel, (network, title) in zip(panels, TITLES.items(), strict=True):
+            for setting, run, color in zip(SETTINGS, results[network], colors, strict=True):
                 accuracy = 100 * np.array(run["accuracy"])
                 error = accuracy.std(0, ddof=1) / np.sqrt(len(accuracy))
                 label = f"m = {setting.synonyms}, L = {setting.depth}"
                 scaled = np.array(setting.sizes) / setting.scale
-                panel.errorbar(
-                    scaled, accuracy.mean(0), error, fmt=f"{marker}-", ms=3, lw=1.2, color=color, label=label
-                )
-                center, error = with_error(thresholds(setting, run))
-                spread = 2.0**center * np.abs(2.0 ** np.array([[-error], [error]]) - 1)
-                last.errorbar(
-                    setting.scale,
-                    2.0**center,
-                    spread,
-                    fmt=marker,
-                    color=color,
-                    ms=6,
-                    mfc=color if network == "tree" else "w",
-                )
-            panel.set_title(titles[network])
-            panel.set(xlabel="training strings / (classes · $m^L$)", ylabel="probe accuracy (%)", ylim=(0, 103))
+                panel.errorbar(scaled, accuracy.mean(0), error, fmt="o-", ms=3, lw=1.2, color=color, label=label)
+            panel.set(title=title, xlabel="training strings / (classes · $m^L$)", ylabel="probe accuracy (%)")
+            panel.set(ylim=(0, 103))
             panel.set_xscale("log", base=2)
-            panel.legend(fontsize=7.5, loc="upper left" if network == "mlp" else "lower right")
-        ends = np.array([min(SETTINGS, key=lambda s: s.scale).scale, max(SETTINGS, key=lambda s: s.scale).scale])
-        last.plot(ends, ends, color="0.5", lw=1, ls="--", zorder=0, label="classes · $m^L$")
-        slopes = {network: exponent(runs) for network, runs in results.items()}
-        last.set_title("exponent {tree} (filled), {mlp} (open)".format(**slopes))
+        panels[1].legend(fontsize=7.5, ncols=2)
+        for setting, run, color in zip(SETTINGS, results["tree"], colors, strict=True):
+            center, error = with_error(thresholds(setting, run))
+            spread = 2.0**center * np.abs(2.0 ** np.array([[-error], [error]]) - 1)
+            last.errorbar(setting.scale, 2.0**center, spread, fmt="o", color=color, ms=5)
+        scales = np.array([setting.scale for setting in SETTINGS])
+        ends = np.array([scales.min(), scales.max()])
+        last.plot(ends, ratio(results["tree"]) * ends, color="0.5", lw=1, ls="--", zorder=0)
+        last.set_title(f"{TITLES['tree']}: exponent {exponent(results['tree'])}")
         last.set(xlabel="classes · $m^L$", ylabel="measured P* (training strings)")
         last.set_xscale("log", base=2)
         last.set_yscale("log", base=2)
-        last.legend()
         drawing.savefig(HERE / "hierarchy.png", dpi=160)
 
 
@@ -276,8 +271,8 @@ def main() -> None:
                 f"largest training loss {np.max(run['train_loss']):.3f}  {run['seconds']:.0f} s",
                 flush=True,
             )
-        print(f"{network}: exponent {exponent(results[network])}")
     (HERE / "hierarchy.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(f"tree: exponent {exponent(results['tree'])}, P* {ratio(results['tree']):.2f} classes m^L")
     figure(results)
 
 

@@ -1,7 +1,7 @@
 """Bits per byte against size: transformers that fill in hidden bytes of the standard library's sources, one figure.
 
-Every model sees the same number of bytes, so this is the law of size at a fixed length of training, and so is its floor.
-The law, `fit_power_law`, is fitted to the means over seeds. LZMA's bits are those of the training bytes, of which it
+Every model sees the same number of bytes, so law and floor are those of size at a fixed length of training. The law,
+`fit_power_law`, is fitted to the means over seeds. LZMA's bits are those of the training bytes, of which it
 sees all that come before; the models see 28 of the 32 bytes of a window.
 
     python experiments/text.py
@@ -70,12 +70,12 @@ def figure(results: dict) -> None:
         for checkpoint, steps in enumerate(results["steps"]):
             color = mpl.colormaps["viridis"](0.85 * checkpoint / (len(results["steps"]) - 1))
             fit = law(results, checkpoint)
-            panel.plot(
-                np.repeat(params, bits.shape[1]), bits[..., checkpoint].ravel(), ".", ms=3, color=color, alpha=0.5
-            )
-            panel.plot(params, bits[..., checkpoint].mean(1), "o", ms=5, color=color)
-            label = f"{steps} steps: {fit.floor:.2f} ± {fit.floor_se:.2f} + a N$^{{{fit.exponent:.2f} ± {fit.exponent_se:.2f}}}$"
-            panel.plot(grid, fit.floor + fit.amplitude * grid**fit.exponent, color=color, lw=1.2, label=label)
+            means, size = bits[..., checkpoint].mean(1), bits.shape[1]
+            panel.plot(np.repeat(params, size), bits[..., checkpoint].ravel(), ".", ms=3, color=color, alpha=0.5)
+            power = f"{fit.exponent:.2f} ± {fit.exponent_se:.2f}"
+            label = f"{steps} steps: {fit.floor:.2f} ± {fit.floor_se:.2f} + a $N$^({power})"
+            panel.plot(params, means, "o", ms=5, color=color, label=label)
+            panel.plot(grid, fit.floor + fit.amplitude * grid**fit.exponent, color=color, lw=1.2)
             if fit.status == 0:
                 panel.axhline(float(fit.floor), color=color, lw=0.8, ls="--")
         panel.axhline(results["lzma_bits"], color="0.5", lw=0.8, ls=":")
@@ -94,8 +94,9 @@ def main() -> None:
     for checkpoint, steps in enumerate(results["steps"]):
         fit, means = law(results, checkpoint), np.array(results["bits"])[..., checkpoint].mean(1)
         print(
-            f"{steps:5} steps: {' '.join(f'{value:.3f}' for value in means)}   floor {fit.floor:.3f} ± {fit.floor_se:.3f}  "
-            f"exponent {fit.exponent:.3f} ± {fit.exponent_se:.3f}  R2 {fit.r2:.4f}  status {fit.status}"
+            f"{steps:5} steps: {' '.join(f'{value:.3f}' for value in means)}   "
+            f"floor {fit.floor:.3f} ± {fit.floor_se:.3f}  exponent {fit.exponent:.3f} ± {fit.exponent_se:.3f}  "
+            f"R2 {fit.r2:.4f}  status {fit.status}"
         )
     figure(results)
 
