@@ -5,8 +5,9 @@ however many strings the grammar has, for a network whose layers are those of th
 stands for can then be told from its correlation with the class. In their setting there are as many classes and symbols
 as synonyms, and the class is asked for. Here it is a token before the string, and the objective its cross-entropy; a
 linear probe, fitted on 128 other strings, reads it from the last hidden layer. Their network (`Tree`) is compared with
-a perceptron that is told nothing of the hierarchy. Both are trained until the loss on their own strings is next to
-nothing, on numbers of strings half an octave apart, of two grammars a setting.
+a perceptron that is told nothing of the hierarchy. 600 steps take the loss on the network's own strings to 0.03 or
+less (0.4 for the most strings of m = 5, L = 4), the perceptron's not so far in the larger grammars. Numbers of strings
+are half an octave apart; there are two grammars a setting.
 
 P* is the centre of the sigmoid that `fit_sigmoid` finds in accuracy over log2 of the number of strings, of each grammar
 and seed on its own; its error is the standard error over these. The exponent is that of a line through the settings.
@@ -241,7 +242,7 @@ def figure(results: dict) -> None:
             panel.set(title=title, xlabel="training strings / (classes · $m^L$)", ylabel="probe accuracy (%)")
             panel.set(ylim=(0, 103))
             panel.set_xscale("log", base=2)
-        panels[1].legend(fontsize=7.5, ncols=2)
+        last.legend(*panels[0].get_legend_handles_labels(), fontsize=7.5, ncols=2, loc="lower right")
         for setting, run, color in zip(SETTINGS, results["tree"], colors, strict=True):
             center, error = with_error(thresholds(setting, run))
             spread = 2.0**center * np.abs(2.0 ** np.array([[-error], [error]]) - 1)
@@ -249,7 +250,7 @@ def figure(results: dict) -> None:
         scales = np.array([setting.scale for setting in SETTINGS])
         ends = np.array([scales.min(), scales.max()])
         last.plot(ends, ratio(results["tree"]) * ends, color="0.5", lw=1, ls="--", zorder=0)
-        last.set_title(f"{TITLES['tree']}: exponent {exponent(results['tree'])}")
+        last.set_title(f"{TITLES['tree']},\nexponent {exponent(results['tree'])}")
         last.set(xlabel="classes · $m^L$", ylabel="measured P* (training strings)")
         last.set_xscale("log", base=2)
         last.set_yscale("log", base=2)
