@@ -79,7 +79,7 @@ def figure(results: dict) -> None:
             if fit.status == 0:
                 panel.axhline(float(fit.floor), color=color, lw=0.8, ls="--")
         panel.axhline(results["lzma_bits"], color="0.5", lw=0.8, ls=":")
-        panel.annotate("LZMA", (params[-1], results["lzma_bits"]), va="bottom", ha="right", fontsize=8, color="0.4")
+        panel.annotate("LZMA", (params[-1], results["lzma_bits"]), va="top", ha="right", fontsize=8, color="0.4")
         panel.set_xscale("log")
         panel.set(xlabel="parameters", ylabel="validation bits per hidden byte")
         panel.legend(fontsize=8)
