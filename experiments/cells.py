@@ -1,10 +1,11 @@
 """What does every cell learn? Family x objective x data, trained for real, its linear probe beside two baselines.
 
 The baselines are the very networks that training starts from (random features), read by the same probe, and a probe of
-the rows themselves: pixels, numbers, one-hot symbols or, of text, how often each byte occurs. Two seeds a cell. What
-SETTINGS choose was chosen on data drawn with another seed: other rows, other grammars, the digits split anew. The error
-of a gain is binomial, of two accuracies on as many validation rows as there are; that the rows are the same ones
-makes it too large rather than too small. Cells that the file beside this one holds with the same settings are kept.
+the rows themselves: pixels, numbers, one-hot symbols or, of text, how often each byte occurs. Two seeds a cell. The
+values in SETTINGS were chosen on data drawn with another seed (other rows, other grammars, the digits split anew); that
+some cells of glyphs, hierarchy and text needed others than the rest was seen on these. The error of a gain is binomial,
+of two accuracies on as many validation rows as there are; that the rows are the same ones makes it too large rather
+than too small. Cells that the file beside this one holds with the same settings are kept.
 
     python experiments/cells.py [--data digits glyphs]
 """

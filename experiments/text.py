@@ -1,8 +1,9 @@
 """Bits per byte against size: transformers that fill in hidden bytes of the standard library's sources, one figure.
 
 Every model sees the same number of bytes, so law and floor are those of size at a fixed length of training. The law,
-`fit_power_law`, is fitted to the means over seeds. LZMA's bits are those of the training bytes, of which it
-sees all that come before; the models see 28 of the 32 bytes of a window.
+`fit_power_law`, is fitted to the means over seeds; its floor is drawn for the longest training, at the others its error
+is too large to say much. LZMA's bits are those of a million bytes of the training windows, in their random order, of
+which it has seen all that come before; the models see 28 of the 32 bytes of a window on average.
 
     python experiments/text.py
 """
@@ -56,7 +57,7 @@ def law(results: dict, checkpoint: int) -> detect.PowerLaw:
 
 
 def figure(results: dict) -> None:
-    """Seeds, their means, the law with its floor, at every checkpoint; what a code without a model needs, as lines."""
+    """Seeds, their means and the law at every checkpoint; the floor of the last, and what LZMA needs, as lines."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -76,8 +77,7 @@ def figure(results: dict) -> None:
             label = f"{steps} steps: {fit.floor:.2f} ± {fit.floor_se:.2f} + a $N$^({power})"
             panel.plot(params, means, "o", ms=5, color=color, label=label)
             panel.plot(grid, fit.floor + fit.amplitude * grid**fit.exponent, color=color, lw=1.2)
-            if fit.status == 0:
-                panel.axhline(float(fit.floor), color=color, lw=0.8, ls="--")
+        panel.axhline(float(fit.floor), color=color, lw=0.8, ls="--")
         panel.axhline(results["lzma_bits"], color="0.5", lw=0.8, ls=":")
         panel.annotate("LZMA", (params[-1], results["lzma_bits"]), va="top", ha="right", fontsize=8, color="0.4")
         panel.set_xscale("log")

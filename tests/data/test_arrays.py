@@ -127,7 +127,7 @@ def test_more_than_fits_stays_in_the_file_and_is_the_same(tmp_path, monkeypatch,
     path = save(tmp_path, x)
     at_once = arrays(path, **FEW)
     monkeypatch.setattr(module, "LARGE", 0)
-    monkeypatch.setattr(module, "BLOCK", 1000)  # three to twenty rows: moments are merged
+    monkeypatch.setattr(module, "BLOCK", 1000)  # 6 to 20 rows: moments are merged
     mapped = arrays(path, **FEW)
     assert isinstance(mapped.splits.train, module.Mapped) and mapped.layout == at_once.layout
     assert mapped.splits.train.dtype == at_once.splits.train.dtype
