@@ -73,8 +73,8 @@ def spaced(low: int, high: int, count: int) -> tuple[int, ...]:
 WORKLOADS = {
     "wide": Workload(spaced(8, 256, 16), 4, 500, 128, AUTOENCODER),
     "narrow": Workload(spaced(8, 64, 8), 32, 500, 128, AUTOENCODER),
-    "resnet": Workload(tuple(range(4, 33, 4)), 4, 100, 64, RESNET),
-    "transformer": Workload(tuple(range(8, 65, 8)), 4, 100, 32, TRANSFORMER),
+    "resnet": Workload(tuple(range(4, 33, 4)), 8, 200, 64, RESNET),
+    "transformer": Workload(tuple(range(8, 65, 8)), 8, 200, 32, TRANSFORMER),
 }
 
 
