@@ -16,6 +16,7 @@ from jaxphase import detect
 from jaxphase.curves import at_best_rate, at_step, check, metrics_of
 from jaxphase.detect.distributions import student_t_975
 from jaxphase.errors import InputError
+from jaxphase.evidence import weigh
 from jaxphase.findings import SMOOTH, TRANSITIONS, Analysis, Break, Finding, Interval, Slope, in_figures, size_unit
 
 _TOO_FEW_POINTS = "too few points"
@@ -58,7 +59,9 @@ def analyze(
 
     The interval of a critical size reaches over both the 95 % interval of the fit, whose residuals hold the misfit of
     the curve as well as the noise of the seeds, and that of a bootstrap over the seeds. A curve that cannot be judged
-    has the kind "too few points". Raises InputError for a dataset, metric or step that is not there.
+    has the kind "too few points". `evidence` says whether a change of the order parameter is a transition, of which
+    order, or a crossover: whether it sharpens as the data size grows, which takes three of them. Raises InputError for
+    a dataset, metric or step that is not there.
     """
     data = at_step(check(at_best_rate(data)), step)
     names = metrics_of(data)
@@ -93,7 +96,10 @@ def analyze(
         }
         fit = jax.tree.map(lambda field, i=i: field[i], fits)
         findings.append(_finding(fit, params, reference, size_unit(data), details))
-    return Analysis(data, tuple(findings), order_parameter)
+    changes = any(found.has_transition for found in findings if found.metric == order_parameter)
+    outcomes = curves.sel(metric=order_parameter).transpose("data_size", "size", "seed").values.astype(float)
+    evidence = weigh(order_parameter, outcomes, np.atleast_1d(groups), params, changes)
+    return Analysis(data, tuple(findings), order_parameter, evidence)
 
 
 def _judge(*arrays: np.ndarray) -> _Fits:

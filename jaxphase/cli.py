@@ -272,6 +272,8 @@ def _analyse(data, folder: Path, order_parameter: str | None, partners: dict[str
     console = Console()
     console.print(analysis.table())
     console.print(analysis.headline)
+    if analysis.evidence.order:
+        console.print(f"Evidence: {'; '.join(analysis.evidence.reasons)}.")
     console.print(f"Files are in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}.")
 
 

@@ -14,6 +14,7 @@ from rich import box
 from rich.table import Table
 
 from jaxphase.errors import InputError
+from jaxphase.evidence import Evidence
 
 SCHEMA = 1
 SMOOTH = {
@@ -111,11 +112,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Analysis:
-    """The verdicts on a dataset, which is kept as analysed: at one step, without the models that had diverged."""
+    """The verdicts on a dataset, which is kept as analysed: at one step, without the models that had diverged.
+
+    evidence is about the order parameter: whether its change is a transition or a crossover.
+    """
 
     dataset: xr.Dataset
     findings: tuple[Finding, ...]
     order_parameter: str
+    evidence: Evidence | None = None
 
     @property
     def boundary(self) -> tuple[Boundary, ...]:
@@ -132,7 +137,9 @@ class Analysis:
             where.setdefault(_phrase(finding, size_unit(data)), []).append(size)
         group = label(data, "data_size") if "data_size" in data.coords else ""
         parts = [f"{phrase} for {_listed(sizes)} {group}" if group else phrase for phrase, sizes in where.items()]
-        if any(finding.kind == "sigmoid" for finding in found):
+        if self.evidence and self.evidence.verdict not in ("none", "undecided"):
+            parts.append(f"with data size this is a {self.evidence.verdict}: {self.evidence.reasons[0]}")
+        elif any(finding.kind == "sigmoid" for finding in found):
             parts.append("a crossover is no phase transition, which would sharpen with data size")
         return f"{label(data, self.order_parameter)}: {'; '.join(parts)}."
 
@@ -152,6 +159,7 @@ class Analysis:
                 "size_unit": size_unit(self.dataset),
                 "boundary": list(self.boundary),
                 "findings": [vars(finding) for finding in self.findings],
+                "evidence": vars(self.evidence) if self.evidence else None,
             }
         )
 

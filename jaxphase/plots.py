@@ -12,6 +12,8 @@ import numpy as np
 from jaxphase.analysis import Analysis
 from jaxphase.errors import InputError
 from jaxphase.findings import Finding, exactly, in_figures, label, size_unit
+from jaxphase.scaling import COLLAPSE_KINDS
+from jaxphase.scaling.moments import LEAST_SEEDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,16 +94,86 @@ def phase_diagram(analysis: Analysis) -> "Figure":
     return figure
 
 
+def fluctuations(analysis: Analysis) -> "Figure":
+    """The order parameter over model size and its scatter over seeds: mean, variance, and Binder cumulant about the
+    mean, with 95 % intervals; a colour for each data size."""
+    evidence, data = analysis.evidence, analysis.dataset
+    params = np.asarray(data.params, float)
+    findings = analysis.of_order()
+    title, unit = _named(analysis, analysis.order_parameter)
+    with _figure(9.5, 3.6) as figure:
+        panels = figure.subplots(1, 3)
+        for i, (finding, color) in enumerate(zip(findings, _colors(len(findings)), strict=True)):
+            values = _values(analysis, finding)
+            panels[0].plot(params, values, ".", color=color, ms=3, alpha=0.4, mew=0)
+            panels[0].plot(params, _mean(values), color=color, lw=1.3)
+            for panel, moment in zip(panels[1:], (evidence.susceptibility, evidence.binder), strict=True):
+                bars = np.abs(moment.interval[i].T - moment.value[i])
+                panel.errorbar(params, moment.value[i], bars, fmt="o-", ms=3, mew=0, lw=1, elinewidth=0.7, color=color)
+        panels[1].set_yscale("log")
+        panels[2].set_ylim(-1.5, 0.75)
+        panels[2].axhline(2 / 3, color="0.75", lw=0.8, zorder=0)
+        panels[2].axhline(0, color="0.75", lw=0.8, zorder=0)
+        words = (unit, "variance over seeds", "Binder cumulant about the mean")
+        for panel, word in zip(panels, words, strict=True):
+            panel.set(xscale="log", ylabel=word, xlabel=f"model size ({size_unit(data)})")
+        panels[0].set_title(f"{title}: {evidence.verdict}", loc="left", fontweight="bold")
+        place = panels[2].get_yaxis_transform()
+        panels[2].text(0.98, 2 / 3, "two equal heaps", transform=place, ha="right", va="bottom", size=7)
+        _legend_of_data_sizes(figure, analysis, 3)
+    return figure
+
+
+def collapse(analysis: Analysis) -> "Figure":
+    """The order parameter as measured, and scaled so that the curves of all data sizes fall on one if it collapses.
+
+    Raises InputError where there is no collapse to draw, with fewer than three data sizes.
+    """
+    found, data = analysis.evidence.collapse, analysis.dataset
+    if found is None or not math.isfinite(found.inverse_nu):
+        raise InputError("there is no collapse to draw: it takes three data sizes and a change of the order parameter.")
+    params = np.asarray(data.params, float)
+    findings = analysis.of_order()
+    title, unit = _named(analysis, analysis.order_parameter)
+    with _figure(7.4, 3.7) as figure:
+        left, right = figure.subplots(1, 2)
+        for finding, color in zip(findings, _colors(len(findings)), strict=True):
+            values = _values(analysis, finding)
+            error = np.nanstd(values, axis=1, ddof=1) / np.sqrt(np.maximum(np.isfinite(values).sum(axis=1), 1))
+            relative = finding.data_size / findings[0].data_size
+            x, height = (np.log10(params) - found.critical) * relative**found.inverse_nu, relative ** found.exponent[0]
+            left.errorbar(params, _mean(values), error, fmt="o-", ms=3, mew=0, lw=1, color=color)
+            right.errorbar(x, _mean(values) / height, error / height, fmt="o", ms=3.5, mew=0, lw=1, color=color)
+        left.axvspan(*10**found.critical_interval, color="0.4", alpha=0.16, lw=0)
+        left.set(xscale="log", xlabel=f"model size N ({size_unit(data)})", ylabel=unit)
+        left.set_title(title, loc="left", fontweight="bold")
+        data_size = f"(D / {exactly(findings[0].data_size)})"
+        critical = in_figures(10**found.critical)
+        right.set_xlabel(f"log10(N / {critical}) ${data_size}^{{{found.inverse_nu:.2f}}}$ (decades)")
+        right.set_ylabel(f"{unit} $\\times$ ${data_size}^{{{-found.exponent[0]:.2f}}}$")
+        right.set_title(f"scaled with data size D: {COLLAPSE_KINDS[found.kind]}", loc="left", fontweight="bold")
+        _legend_of_data_sizes(figure, analysis, 3)
+    return figure
+
+
 def save(figure: "Figure", path: str | Path) -> None:
     """Write a figure as PNG with 200 dots per inch."""
     figure.savefig(path, format="png", dpi=200)
 
 
 def write_figures(analysis: Analysis, folder: str | Path) -> None:
-    """curves.png, and phase_diagram.png if there are several data sizes, in a folder that exists."""
-    save(curves(analysis), Path(folder) / "curves.png")
-    if analysis.dataset.sizes.get("data_size", 1) > 1:
-        save(phase_diagram(analysis), Path(folder) / "phase_diagram.png")
+    """In a folder that exists: curves.png; with several data sizes phase_diagram.png; with four seeds or more
+    fluctuations.png; collapse.png if there is one to draw."""
+    data, evidence = analysis.dataset, analysis.evidence
+    figures = {"curves": curves}
+    if data.sizes.get("data_size", 1) > 1:
+        figures["phase_diagram"] = phase_diagram
+    if evidence and data.sizes["seed"] >= LEAST_SEEDS:
+        figures["fluctuations"] = fluctuations
+    if evidence and evidence.collapse and math.isfinite(evidence.collapse.inverse_nu):
+        figures["collapse"] = collapse
+    for name, draw in figures.items():
+        save(draw(analysis), Path(folder) / f"{name}.png")
 
 
 def predict(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarray:
@@ -195,12 +267,6 @@ def _legend(figure: "Figure", analysis: Analysis, columns: int) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    data = analysis.dataset
-    groups = np.atleast_1d(data.data_size.values).tolist() if "data_size" in data.coords else []
-    colors = [
-        Line2D([], [], color=color, marker="o", ms=4, lw=1.3, label=f"{exactly(size)} {label(data, 'data_size')}")
-        for size, color in zip(groups, _colors(len(groups)), strict=True)
-    ]
     signs = [
         Line2D([], [], color="0.4", marker="o", ms=4, lw=0, label="mean ± standard error"),
         Line2D([], [], color="0.4", lw=1.3, label="fit"),
@@ -211,9 +277,28 @@ def _legend(figure: "Figure", analysis: Analysis, columns: int) -> None:
         signs.append(Line2D([], [], color="0.4", lw=1, ls=":", label="break of a power law"))
     signs.append(Patch(color="0.4", alpha=0.25, lw=0, label="95 % interval"))
     signs.append(Line2D([], [], color="0.4", marker="^", ms=4, lw=0, label="steepest"))
-    for handles, place in ((colors, "outside upper center"), (signs, "outside lower center")):
-        if handles:
-            figure.legend(handles=handles, loc=place, ncols=2 * columns)
+    _legend_of_data_sizes(figure, analysis, columns)
+    figure.legend(handles=signs, loc="outside lower center", ncols=2 * columns)
+
+
+def _legend_of_data_sizes(figure: "Figure", analysis: Analysis, columns: int) -> None:
+    """The data sizes by colour, above all panels, if there are any."""
+    from matplotlib.lines import Line2D
+
+    data = analysis.dataset
+    groups = np.atleast_1d(data.data_size.values).tolist() if "data_size" in data.coords else []
+    handles = [
+        Line2D([], [], color=color, marker="o", ms=4, lw=1.3, label=f"{exactly(size)} {label(data, 'data_size')}")
+        for size, color in zip(groups, _colors(len(groups)), strict=True)
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=2 * columns)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over seeds [sizes] of values [sizes, seeds], NaN where there are none."""
+    count = np.isfinite(values).sum(axis=1)
+    return np.where(count > 0, np.nansum(values, axis=1) / np.maximum(count, 1), np.nan)
 
 
 def _boundary(axes: "Axes", analysis: Analysis) -> None:

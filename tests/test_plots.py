@@ -1,5 +1,6 @@
 """Figures of findings made by hand, so that what is drawn can be held against what was found."""
 
+import dataclasses
 import math
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ from matplotlib.image import imread
 
 from jaxphase import plots
 from jaxphase.errors import InputError
+from jaxphase.evidence import weigh
 from jaxphase.findings import Analysis, Break, Finding, Interval, Slope
 
 SIZES = np.geomspace(1e3, 1e6, 10)
@@ -88,6 +90,20 @@ def analysed(metrics=tuple(SHAPES), data_sizes=(64, 1024), order_parameter="abil
 @pytest.fixture(scope="module")
 def figure():
     return plots.curves(analysed())
+
+
+@pytest.fixture(scope="module")
+def sharpening():
+    """An analysis of curves that sharpen with the data size, with its evidence."""
+    rng, data_sizes, params = np.random.default_rng(0), np.array([64, 256, 1024]), np.geomspace(1e3, 1e6, 12)
+    x = (np.log10(params) - 4.6) * np.sqrt(data_sizes[:, None] / 64)
+    values = (0.5 + 0.4 * np.tanh(x))[..., None] + (0.02 + 0.08 / np.cosh(x))[..., None] * rng.normal(size=(3, 12, 8))
+    data = xr.Dataset(
+        {"ability": (("data_size", "size", "seed"), values)},
+        {"params": ("size", params), "data_size": ("data_size", data_sizes)},
+    )
+    findings = tuple(finding("ability", size, *SHAPES["ability"][::2]) for size in data_sizes.tolist())
+    return Analysis(data, findings, "ability", weigh("ability", values, data_sizes, params, changes=True))
 
 
 def panels(figure):
@@ -226,6 +242,35 @@ def test_one_data_size_taken_from_a_sweep_is_named_in_the_legend():
     one = Analysis(whole.dataset.isel(data_size=1), whole.findings[1:], "loss")
     labels = [text.get_text() for legend in plots.curves(one).legends for text in legend.get_texts()]
     assert labels == ["1,024 training images", "mean ± standard error", "fit", "95 % interval", "steepest"]
+
+
+def test_fluctuations_are_drawn_with_their_intervals(sharpening):
+    figure = plots.fluctuations(sharpening)
+    mean, variance, binder = figure.axes
+    assert "transition (continuous)" in mean.get_title(loc="left")
+    for panel, moment in ((variance, sharpening.evidence.susceptibility), (binder, sharpening.evidence.binder)):
+        for i, bars in enumerate(panel.containers):
+            (low, high) = np.array(bars.lines[2][0].get_segments())[..., 1].T
+            np.testing.assert_allclose(np.stack([low, high], -1), moment.interval[i], rtol=1e-5)
+    assert len(variance.containers) == 3 and variance.get_yscale() == "log"
+
+
+def test_scaled_curves_fall_on_one(sharpening):
+    _, scaled = plots.collapse(sharpening).axes
+    points = np.concatenate([np.array(bars.lines[0].get_xydata()) for bars in scaled.containers])
+    assert len(scaled.containers) == 3
+    expected = 0.5 + 0.4 * np.tanh(points[:, 0])
+    assert np.abs(points[:, 1] - expected).max() < 0.12
+    with pytest.raises(InputError, match="three data sizes"):
+        plots.collapse(
+            dataclasses.replace(sharpening, evidence=dataclasses.replace(sharpening.evidence, collapse=None))
+        )
+
+
+def test_figures_of_the_evidence_are_written(sharpening, tmp_path):
+    plots.write_figures(sharpening, tmp_path)
+    names = ["collapse.png", "curves.png", "fluctuations.png", "phase_diagram.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
 def test_figures_are_written_as_png_and_leave_no_state_behind(tmp_path):

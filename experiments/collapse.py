@@ -1,0 +1,112 @@
+"""Whether collapses deserve their error bars: 95 % intervals on curves of known exponents, and verdicts on curves
+without a transition.
+
+    python experiments/collapse.py [--count 100]
+
+Families with a transition: master curves of four shapes, sizes in ratios of 8 to 64, nu, exponent, noise and number of
+points drawn anew every time; with "corrections" the smaller sizes are off by 1/L. Families without one: curves of one
+width at every size, which may rise, shift or grow in height with the size. Prints what it counts, writes collapse.json.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from jaxphase.scaling import COLLAPSE_KINDS, collapse
+
+MASTERS = {
+    "order parameter": lambda x: 0.55 + 0.45 * np.tanh(x + 0.2),
+    "susceptibility": lambda x: 1 / (1 + (x - 0.3) ** 2),
+    "binder": lambda x: 0.33 + 0.33 * np.tanh(0.8 * x - 0.1) + 0.05 * x * np.exp(-(x**2)),
+    "gaussian": lambda x: np.exp(-((x + 0.5) ** 2)),
+}
+SMOOTH = ("same", "taller", "shifted", "raised", "corrected")
+
+
+def draw(rng: np.random.Generator) -> dict:
+    """The circumstances of one measurement."""
+    sizes = np.geomspace(1, rng.choice([8, 16, 64]), rng.integers(4, 7)) * 8
+    return {
+        "sizes": sizes,
+        "points": int(rng.choice([9, 13, 21])),
+        "inverse_nu": rng.uniform(0.3, 1.5),
+        "exponent": rng.uniform(-0.5, 1.0),
+        "critical": rng.uniform(0.8, 2.5),
+        "noise": 10 ** rng.uniform(-2.3, -1.3),
+        "master": MASTERS[rng.choice(list(MASTERS))],
+    }
+
+
+def transition(rng: np.random.Generator, corrections: bool = False) -> tuple[dict, tuple]:
+    """Circumstances and rows of a family with a transition, each size over its own part of the control."""
+    case = draw(rng)
+    size = np.repeat(case["sizes"], case["points"])
+    reach = np.linspace(-2.5, 2.5, case["points"]) * rng.uniform(0.6, 1.2)
+    scale = (case["sizes"] / 8) ** -case["inverse_nu"] * 0.3
+    control = case["critical"] + (scale[:, None] * reach).ravel()
+    x = (control - case["critical"]) / 0.3 * (size / 8) ** case["inverse_nu"]
+    height = (size / 8) ** case["exponent"]
+    value = height * case["master"](x) * (1 + (0.4 * 8 / size if corrections else 0))
+    error = case["noise"] * height
+    return case, (size, control, value + error * rng.standard_normal(len(x)), error)
+
+
+def smooth(rng: np.random.Generator, kind: str) -> tuple:
+    """Rows of a family that does not sharpen."""
+    case = draw(rng)
+    size, growth = np.repeat(case["sizes"], case["points"]), np.log(case["sizes"] / 8)
+    control = np.tile(case["critical"] + np.linspace(-0.75, 0.75, case["points"]), len(growth))
+    growth = np.repeat(growth, case["points"])
+    shift = 0.1 * growth if kind == "shifted" else 0
+    value = case["master"]((control - case["critical"] - shift) / 0.3)
+    value = value * np.exp(case["exponent"] * growth) if kind == "taller" else value
+    value = value + 0.1 * growth if kind == "raised" else value
+    value = value * (1 + 0.4 * 8 / size) if kind == "corrected" else value
+    error = case["noise"] * np.ones_like(value) * (np.exp(case["exponent"] * growth) if kind == "taller" else 1)
+    return size, control, value + error * rng.standard_normal(len(value)), error
+
+
+def coverage(rng: np.random.Generator, count: int, corrections: bool, allowed: bool) -> dict:
+    """How often 95 % intervals hold the truth, and how often a transition is called one."""
+    inside, kinds, pulls = [], [], []
+    for _ in range(count):
+        case, rows = transition(rng, corrections)
+        found = collapse(*rows, corrections=allowed)
+        kinds.append(COLLAPSE_KINDS[found.kind])
+        truths = [case[name] for name in ("critical", "inverse_nu", "exponent")]
+        ends = [found.critical_interval, found.inverse_nu_interval, found.exponent_interval[0]]
+        middles = [found.critical, found.inverse_nu, found.exponent[0]]
+        inside.append([low <= truth <= high for truth, (low, high) in zip(truths, ends, strict=True)])
+        pulls.append([3.92 * (m - t) / (high - low) for m, t, (low, high) in zip(middles, truths, ends, strict=True)])
+    names = ("critical", "1/nu", "exponent")
+    return {
+        "covered": dict(zip(names, np.mean(inside, axis=0).tolist(), strict=True)),
+        "median |pull|": dict(zip(names, np.median(np.abs(pulls), axis=0).tolist(), strict=True)),
+        "kinds": {kind: kinds.count(kind) / count for kind in COLLAPSE_KINDS},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=100, help="families of every kind")
+    count = parser.parse_args().count
+    results = {}
+    for name, *options in (
+        ("transition", False, False),
+        ("corrections, not allowed for", True, False),
+        ("corrections, allowed for", True, True),
+    ):
+        results[name] = coverage(np.random.default_rng(0), count, *options)
+        print(name, json.dumps(results[name], indent=1), flush=True)
+    for kind in SMOOTH:
+        rng = np.random.default_rng(1)
+        kinds = [COLLAPSE_KINDS[collapse(*smooth(rng, kind)).kind] for _ in range(count)]
+        results[kind] = {name: kinds.count(name) / count for name in COLLAPSE_KINDS}
+        print(kind, results[kind], flush=True)
+    Path(__file__).with_suffix(".json").write_text(json.dumps({"count": count, "results": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

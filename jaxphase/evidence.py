@@ -1,0 +1,110 @@
+"""Transition or crossover: what several data sizes and many seeds of a sweep say about its order parameter.
+
+Model size is the control and data size the second size that a transition sharpens with, both in the logarithm.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from jaxphase import scaling
+from jaxphase.scaling import COLLAPSE_KINDS, ORDERS
+from jaxphase.scaling.order import RATE as TWO_HEAPS
+
+LEAST_DATA_SIZES = 3
+VERDICTS = ("transition (first order)", "transition (continuous)", "crossover", "none", "undecided")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The verdict on one metric, one of `VERDICTS`, and the sentences that it rests on.
+
+    susceptibility (variance over seeds), binder (cumulant about the mean) and bimodality have fields
+    [data_sizes, sizes], of `jaxphase.scaling`, as have order and collapse, which are None with fewer than three data
+    sizes. The control of both is log10 of the model size, their size the data size.
+    """
+
+    metric: str
+    verdict: str
+    reasons: tuple[str, ...]
+    susceptibility: scaling.Moment
+    binder: scaling.Moment
+    bimodality: scaling.Bimodality
+    order: scaling.Order | None = None
+    collapse: scaling.Collapse | None = None
+
+
+def weigh(metric: str, values: np.ndarray, data_sizes: np.ndarray, params: np.ndarray, changes: bool) -> Evidence:
+    """Evidence from the values of a metric [data_sizes, sizes, seeds]; changes: whether a detector has found a
+    crossover or a step at any data size."""
+    measured = metric, *(type(moment)(*map(np.asarray, moment)) for moment in _moments(values))
+    if not changes:
+        return _evidence(measured, "none", ["no curve has a crossover or a step"])
+    if len(values) < LEAST_DATA_SIZES:
+        few = f"{len(values)} data {'size' if len(values) == 1 else 'sizes'}"
+        return _evidence(measured, "undecided", [f"{few}: whether the change sharpens takes {LEAST_DATA_SIZES}"])
+    order = scaling.transition_order(data_sizes, np.log10(params), values)
+    collapse = _collapse(values, data_sizes, np.log10(params))
+    return _evidence(measured, _verdict(order, collapse), _reasons(order, collapse, data_sizes), order, collapse)
+
+
+@jax.jit
+def _moments(values):
+    return scaling.susceptibility(values), scaling.binder_cumulant(values, about="mean"), scaling.bimodality(values)
+
+
+def _evidence(measured, verdict: str, reasons: list[str], order=None, collapse=None) -> Evidence:
+    metric, *moments = measured
+    return Evidence(metric, verdict, tuple(reasons), *moments, order, collapse)
+
+
+def _collapse(values: np.ndarray, data_sizes: np.ndarray, control: np.ndarray) -> scaling.Collapse:
+    """Of the means over seeds and their errors."""
+    count = np.isfinite(values).sum(axis=2)
+    known = count > 1
+    here = np.where(np.isfinite(values), values, 0)
+    mean = here.sum(axis=2) / np.maximum(count, 1)
+    square = np.where(np.isfinite(values), np.square(values - mean[..., None]), 0).sum(axis=2)
+    error = np.sqrt(square / np.maximum(count - 1, 1) / np.maximum(count, 1))
+    # The scatter of a few seeds is itself uncertain: no error is taken as below the half of the typical one.
+    error = np.maximum(error, np.median(error[known]) / 2)
+    size, control = np.meshgrid(data_sizes, control, indexing="ij")
+    return scaling.collapse(*(column[known] for column in (size, control, mean, error)))
+
+
+def _verdict(order: scaling.Order, collapse: scaling.Collapse) -> str:
+    called, fell = ORDERS[order.kind], COLLAPSE_KINDS[collapse.kind]
+    if called in ("crossover", "undecided"):
+        return called
+    return f"transition ({called})" if fell == "transition" else "undecided"
+
+
+def _reasons(order: scaling.Order, collapse: scaling.Collapse, data_sizes: np.ndarray) -> list[str]:
+    low, high = order.sharpening_interval
+    reasons = [
+        f"the width goes as data size to the power {-order.sharpening:.2f} [{-high:.2f}, {-low:.2f}]"
+        if np.isfinite(order.sharpening)
+        else "fewer than three data sizes have a width that the model sizes resolve"
+    ]
+    low, high = order.peak_growth_interval
+    if np.isfinite(order.peak_growth):
+        reasons.append(
+            f"the largest variance over seeds goes as data size to the power {order.peak_growth:.2f} "
+            f"[{low:.2f}, {high:.2f}]"
+        )
+    if order.judged >= 0:
+        p_value = order.two_heaps[order.judged]
+        heaps = "fall into two heaps" if p_value < TWO_HEAPS else "have one peak"
+        where = f"at data size {data_sizes[order.judged]:,.6g}"
+        reasons.append(f"where equal models scatter most, they {heaps} {where} (p = {p_value:.2g})")
+    fell = COLLAPSE_KINDS[collapse.kind]
+    if fell != "not enough data":
+        words = {
+            "transition": f"the curves fall on one, 1/nu = {collapse.inverse_nu:.2f}",
+            "crossover": f"the curves fall on one without sharpening, 1/nu = {collapse.inverse_nu:.2f}",
+            "no collapse": "the curves do not fall on one, best 1/nu",
+        }[fell]
+        low, high = collapse.inverse_nu_interval
+        reasons.append(f"{words} [{low:.2f}, {high:.2f}], chi-squared {collapse.chi2_per_dof:.1f} a degree of freedom")
+    return reasons

@@ -1,0 +1,366 @@
+"""Do curves of several sizes fall on one another when they are scaled, A = L**exponent f((g - critical) L**(1/nu))?
+
+A transition sharpens with size, so its curves collapse with 1/nu > 0; a crossover's do not. The fit of all points has
+small statistical errors about a wrong place, since far from the critical point and at small sizes there are corrections
+to scaling. So it is repeated in narrower windows and without the smallest sizes, and the answers are averaged with
+weights of exp(-AIC / 2), where every point left out costs as much as two units of chi-squared (Jay & Neil 2021, Phys.
+Rev. D 103, 114502). Their scatter, and what the answer moves by without the smallest sizes, is the systematic error.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxphase.scaling import master
+from jaxphase.scaling.quality import Table, quality, starts
+
+COLLAPSE_KINDS = ("transition", "crossover", "no collapse", "not enough data")
+STARTS = 6
+FRACTIONS = (1.0, 0.6, 0.35, 0.2)  # of the range of x
+DROPPED = (0, 1, 2)  # smallest sizes
+LEAST_SIZES = 3
+LEAST_POINTS = 12  # of a window
+AT_ONCE = len(FRACTIONS) * len(DROPPED)  # fits
+POINTS_MULTIPLE = 64
+MARGIN = 1.3  # the master curve is written on this much more than the range of x
+SHARPENS = 3.0  # standard errors that 1/nu must be above zero: where no critical point exists, the best of all is found
+MISFIT = 2.0  # of chi-squared over its degrees of freedom, beyond which there is no collapse
+
+
+class Windows(NamedTuple):
+    """The fits that an answer is averaged over, every field [windows]: which part of the range of x and how many of the
+    smallest sizes were left out, the points that remained, what came out, and its weight in the average."""
+
+    fraction: np.ndarray
+    dropped: np.ndarray
+    points: np.ndarray
+    critical: np.ndarray
+    critical_se: np.ndarray
+    inverse_nu: np.ndarray
+    inverse_nu_se: np.ndarray
+    exponent: np.ndarray  # [windows, observables]
+    exponent_se: np.ndarray
+    chi2: np.ndarray
+    dof: np.ndarray
+    weight: np.ndarray
+
+
+class Collapse(NamedTuple):
+    """A = size**exponent f((control - critical) size**inverse_nu); see `collapse`."""
+
+    kind: int  # into COLLAPSE_KINDS
+    critical: float
+    critical_se: float
+    critical_sys: float
+    critical_interval: np.ndarray
+    inverse_nu: float
+    inverse_nu_se: float
+    inverse_nu_sys: float
+    inverse_nu_interval: np.ndarray
+    nu: float
+    nu_se: float
+    nu_sys: float
+    nu_interval: np.ndarray
+    exponent: np.ndarray  # [observables], and so below
+    exponent_se: np.ndarray
+    exponent_sys: np.ndarray
+    exponent_interval: np.ndarray
+    covariance: np.ndarray  # of (critical, inverse_nu, *exponent), statistical and systematic
+    quality: float
+    coverage: float
+    chi2_per_dof: float
+    windows: Windows
+
+
+def collapse(
+    size, control, value, error=None, *, observable=None, critical=None, nu=None, exponent=None, corrections=False
+) -> Collapse:
+    """Find the critical control and the exponents for which curves of several sizes fall on one.
+
+    size, control, value, error: [points], every measurement a row, in any order; sizes may have different controls. A
+    row that is not finite is left out. error: standard errors; where there are none (None), the scatter about the
+    collapse is taken. Only ratios of sizes matter. For a control that is itself a number of parameters or samples give
+    its logarithm. observable: [points], integers from 0, for several observables that share critical and nu. critical,
+    nu, exponent (a number, of all observables) are held where they are given, as is exponent = 0 for a Binder
+    cumulant. corrections: allow for size**-omega times a second curve.
+
+    kind: "transition", curves collapse and sharpen with size; "crossover", they fall on one but do not sharpen beyond
+    doubt: `inverse_nu` less than three standard errors above 0; "no collapse", chi-squared is more than twice its
+    degrees of freedom in every window, or the critical control is not within the measured ones; "not enough data",
+    fewer than three sizes with a ratio of 2 from least to largest, or 12 points: then all else is NaN.
+    critical_se is statistical, critical_sys the scatter over the windows, critical_interval the 95 % interval of both;
+    and so with inverse_nu = 1/nu, nu and exponent, the power of the size itself (-beta/nu of a magnetization, gamma/nu
+    of a susceptibility). quality is S of all points at the answer, coverage the share of them that S is made of,
+    chi2_per_dof that of the weightiest window in units of the errors.
+
+    Runs in double precision on its own; not for use inside `jit`. Raises ValueError for shapes that do not match.
+    """
+    columns = _columns(size, control, value, error, observable)
+    observables = int(columns["observable"].max(initial=0)) + 1
+    sizes = np.unique(columns["size"])
+    if len(sizes) < LEAST_SIZES or sizes[-1] < 2 * sizes[0] or len(columns["size"]) < LEAST_POINTS:
+        return _no_answer(observables)
+    with jax.enable_x64(True):
+        return _collapse(columns, observables, {"critical": critical, "nu": nu, "exponent": exponent}, corrections)
+
+
+def _collapse(columns: dict, observables: int, given: dict, corrections: bool) -> Collapse:
+    rows, units = _in_units(columns, observables)
+    fixed = {name: float(number) for name, number in given.items() if number is not None}
+    if "critical" in fixed:
+        fixed["critical"] = (fixed["critical"] - units.center) / units.half
+    if "nu" in fixed:
+        fixed["inverse_nu"] = 1 / fixed.pop("nu")
+    tables = _tables(rows)
+    free = _free(fixed, observables, corrections)
+    begun = _begin(starts(tables, fixed, STARTS), corrections)
+
+    fits = _fit_many(begun, free, rows, np.repeat(rows.weight[None], len(begun.critical), axis=0))
+    best = jax.tree.map(lambda leaf: leaf[np.nanargmin(fits.loss)], fits)
+    if not np.any(columns["error"]):
+        rows = rows._replace(error=np.exp(best.theta.curve.log_jitter)[:, None] * np.ones_like(rows.error))
+    windows, covariances = _over_windows(best.theta, free, rows)
+    return _average(windows, covariances, units, tables)
+
+
+class _Units(NamedTuple):
+    center: float
+    half: float
+    value: np.ndarray  # [observables]
+
+
+def _columns(size, control, value, error, observable) -> dict[str, np.ndarray]:
+    """Finite rows, in rising order of the control."""
+    given = {"size": size, "control": control, "value": value}
+    given["error"] = np.zeros(np.shape(value)) if error is None else error
+    given["observable"] = np.zeros(np.shape(value), int) if observable is None else observable
+    columns = {name: np.asarray(column) for name, column in given.items()}
+    shapes = {name: column.shape for name, column in columns.items()}
+    if len(set(shapes.values())) > 1 or columns["size"].ndim != 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"rows must be of one shape [points], got {listed}")
+    present = np.all([np.isfinite(column) for column in columns.values()], axis=0)
+    for name, bad in (("size", columns["size"][present] <= 0), ("error", columns["error"][present] < 0)):
+        if bad.any():
+            raise ValueError(f"{name} must be {'positive' if name == 'size' else 'non-negative'}, got one that is not")
+    order = np.lexsort([columns["control"], columns["size"]])
+    return {name: column[order][present[order]] for name, column in columns.items()}
+
+
+def _in_units(columns: dict, observables: int) -> tuple[master.Rows, _Units]:
+    """Rows in units of order one, and these units."""
+    low, high = columns["control"].min(), columns["control"].max()
+    which = columns["observable"].astype(int)
+    scale = np.array([np.max(np.abs(columns["value"][which == k]), initial=1e-300) for k in range(observables)])
+    units = _Units((low + high) / 2, max((high - low) / 2, 1e-300), scale)
+    columns = {
+        "log_size": np.log(columns["size"] / columns["size"].max()),
+        "control": (columns["control"] - units.center) / units.half,
+        "value": columns["value"] / scale[which],
+        "error": columns["error"] / scale[which],
+        "weight": np.ones(len(which)),
+    }
+    # Filled up with points of no weight, so that one program serves many sets of rows.
+    length = -(-np.bincount(which).max() // POINTS_MULTIPLE) * POINTS_MULTIPLE
+    filled = {name: np.full((observables, length), float(name == "error")) for name in columns}
+    for k in range(observables):
+        for name, column in columns.items():
+            filled[name][k, : np.sum(which == k)] = column[which == k]
+    return master.Rows(**filled), units
+
+
+def _tables(rows: master.Rows) -> Table:
+    """The rows of every observable [observables, sizes, points], filled up with points at an infinite control."""
+    present = rows.weight > 0
+    sizes = np.unique(rows.log_size[present])
+    cells = [
+        [here & (log_size == size) for size in sizes] for here, log_size in zip(present, rows.log_size, strict=True)
+    ]
+    width = max(cell.sum() for row in cells for cell in row)
+
+    def table(column, filler):
+        full = np.full((len(cells), len(sizes), width), filler)
+        for k, row in enumerate(cells):
+            for i, cell in enumerate(row):
+                full[k, i, : cell.sum()] = column[k][cell]
+        return full
+
+    # Without errors every point counts alike.
+    error = np.where(rows.error > 0, rows.error, 0.01)
+    log_size = np.tile(sizes, (len(cells), 1))
+    return Table(log_size, table(rows.control, np.inf), table(rows.value, 0.0), table(error, 1.0))
+
+
+def _begin(found, corrections: bool) -> master.Theta:
+    """Where the fits start [starts, ...]."""
+    critical, inverse_nu, exponent = found
+    like = np.zeros_like(exponent)
+    curve = master.Curve(exponent, like - 0.5, like - 1.5, like - 1.0, like - 5.0, like - 2.0 if corrections else None)
+    return master.Theta(critical, inverse_nu, curve, np.zeros(len(critical)) if corrections else None)
+
+
+def _free(fixed: dict, observables: int, corrections: bool) -> master.Theta:
+    """1 for every parameter that is fitted, 0 for those that are given."""
+    one = np.ones(observables)
+    held = {name: np.array(0.0 if name in fixed else 1.0) for name in ("critical", "inverse_nu", "exponent")}
+    curve = master.Curve(held["exponent"] * one, one, one, one, one, one if corrections else None)
+    return master.Theta(held["critical"], held["inverse_nu"], curve, np.ones(()) if corrections else None)
+
+
+def _fit_many(begun: master.Theta, free: master.Theta, rows: master.Rows, inside: np.ndarray) -> master.Fit:
+    """Fits from several starts [fits, ...] of the points that are 1 in `inside` [fits, observables, points], as NumPy
+    arrays; filled up to one number of fits, for one program."""
+    count = len(inside)
+    begun, inside = jax.tree.map(
+        lambda leaf: np.concatenate([leaf, np.repeat(leaf[:1], AT_ONCE - count, axis=0)]), (begun, inside)
+    )
+    x = _scaled(*(leaf[:, None, None] for leaf in (begun.critical, begun.inverse_nu)), rows)
+    reach = MARGIN * np.max(np.abs(x) * inside, axis=(1, 2))
+    fits = _program()(begun, free, rows._replace(weight=inside), reach)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], fits)
+
+
+def _scaled(critical: np.ndarray, inverse_nu: np.ndarray, rows: master.Rows) -> np.ndarray:
+    return (rows.control - critical) * np.exp(inverse_nu * rows.log_size)
+
+
+@functools.cache
+def _program():
+    """Many fits at once. On a CPU the first level of optimisation compiles in half the time and runs faster."""
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
+    each = master.Rows(*[None] * 4, weight=0)
+    return jax.jit(jax.vmap(master.fit, (0, None, each, 0)), compiler_options=options)
+
+
+def _over_windows(theta: master.Theta, free: master.Theta, rows: master.Rows) -> tuple[Windows, np.ndarray]:
+    """The fit within parts of the range of x and without the smallest sizes, and covariances of all [windows, p, p]."""
+    x, present = np.abs(_scaled(theta.critical, theta.inverse_nu, rows)), rows.weight > 0
+    reach, sizes, chosen = x[present].max(), np.unique(rows.log_size[present]), []
+    for fraction in FRACTIONS:
+        for dropped in DROPPED:
+            inside = present & (x <= fraction * reach) & (rows.log_size >= sizes[min(dropped, len(sizes) - 1)])
+            if len(np.unique(rows.log_size[inside])) >= LEAST_SIZES and inside.sum() >= LEAST_POINTS:
+                chosen.append((fraction, dropped, inside))
+    fraction, dropped, inside = (np.array(column) for column in zip(*chosen, strict=True))
+    begun = jax.tree.map(lambda leaf: np.repeat(leaf[None], len(inside), axis=0), theta)
+    fits = _fit_many(begun, free, rows, inside.astype(float))
+
+    exponent, points = fits.theta.curve.exponent, inside.sum(axis=(1, 2))
+    main = slice(2 + exponent.shape[1])
+    covariance = fits.covariance[:, main, main]
+    deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    aic = fits.chi2 + 2 * (points - fits.dof) + 2 * (present.sum() - points)
+    aic = np.where(np.isfinite(deviation).all(1) & np.isfinite(aic) & (fits.dof > 1), aic, np.inf)
+    weight = np.exp(-(aic - aic.min()) / 2) if np.isfinite(aic).any() else np.zeros(len(aic))
+    table = Windows(
+        fraction,
+        dropped,
+        points,
+        fits.theta.critical,
+        deviation[:, 0],
+        fits.theta.inverse_nu,
+        deviation[:, 1],
+        exponent,
+        deviation[:, 2:],
+        fits.chi2,
+        fits.dof,
+        weight / max(weight.sum(), 1e-300),
+    )
+    return table, covariance
+
+
+def _average(windows: Windows, covariances: np.ndarray, units: _Units, tables: Table) -> Collapse:
+    """The answer of all windows in the caller's units, and what it is worth."""
+    observables = windows.exponent.shape[1]
+    answers = np.column_stack([windows.critical, windows.inverse_nu, windows.exponent])
+    weight, used = windows.weight[:, None], windows.weight > 0
+    if not used.any():
+        return _no_answer(observables)
+    to_units = np.array([units.half, *np.ones(1 + observables)])
+    mean = np.sum(answers[used] * weight[used], axis=0)
+    away = (answers[used] - mean) * to_units
+    statistical = np.einsum("w,wij->ij", windows.weight[used], covariances[used]) * np.outer(to_units, to_units)
+    systematic = np.einsum("w,wi,wj->ij", windows.weight[used], away, away)
+    systematic += _drift(answers, covariances, windows, mean) * np.outer(to_units, to_units)
+    covariance = statistical + systematic
+
+    quality_of, coverage = (np.mean(part) for part in _qualities(tables, *mean[:2], mean[2:]))
+    heaviest = np.argmax(windows.weight)
+    chi2 = windows.chi2[heaviest] / windows.dof[heaviest]
+    center = mean * to_units + np.array([units.center, *np.zeros(1 + observables)])
+    se, sys, both = (np.sqrt(np.diagonal(part)) for part in (statistical, systematic, covariance))
+    interval = center[:, None] + 1.96 * both[:, None] * np.array([-1, 1])
+    return Collapse(
+        kind=_kind(mean, both / to_units, chi2),
+        critical=float(center[0]),
+        critical_se=float(se[0]),
+        critical_sys=float(sys[0]),
+        critical_interval=interval[0],
+        inverse_nu=float(center[1]),
+        inverse_nu_se=float(se[1]),
+        inverse_nu_sys=float(sys[1]),
+        inverse_nu_interval=interval[1],
+        nu=1 / float(center[1]),
+        nu_se=float(se[1] / center[1] ** 2),
+        nu_sys=float(sys[1] / center[1] ** 2),
+        nu_interval=_reciprocal(interval[1]),
+        exponent=center[2:],
+        exponent_se=se[2:],
+        exponent_sys=sys[2:],
+        exponent_interval=interval[2:],
+        covariance=covariance,
+        quality=float(quality_of),
+        coverage=float(coverage),
+        chi2_per_dof=float(chi2),
+        windows=windows._replace(
+            critical=windows.critical * units.half + units.center, critical_se=windows.critical_se * units.half
+        ),
+    )
+
+
+def _drift(answers: np.ndarray, covariances: np.ndarray, windows: Windows, mean: np.ndarray) -> np.ndarray:
+    """Covariance that accounts for what the answer moves by without the smallest sizes, beyond chance.
+
+    A correction to scaling need not spoil the fit, as the exponents can take it up; but then they move. By chance the
+    answers of part of the data and of all scatter by the difference of their variances (Hausman 1978, Econometrica 46,
+    1251).
+    """
+    whole = np.flatnonzero((windows.fraction == 1) & (windows.dropped == 0))
+    largest = np.zeros(len(mean))
+    for part in np.flatnonzero((windows.fraction == 1) & (windows.dropped > 0)):
+        if len(whole) and np.isfinite(covariances[part]).all():
+            chance = np.diag(covariances[part]) - np.diag(covariances[whole[0]])
+            largest = np.fmax(largest, (answers[part] - mean) ** 2 - np.maximum(chance, 0))
+    return np.diag(largest)
+
+
+def _reciprocal(interval: np.ndarray) -> np.ndarray:
+    """Of an interval of 1/nu, that of nu, which has no end where the former reaches zero."""
+    low, high = interval
+    return np.array([1 / high if high > 0 else np.nan, 1 / low if low > 0 else np.inf])
+
+
+_qualities = jax.jit(jax.vmap(quality, (0, None, None, 0)))
+
+
+def _kind(mean: np.ndarray, error: np.ndarray, chi2: float) -> int:
+    """The verdict, an index into COLLAPSE_KINDS, from numbers in units of the rows."""
+    if chi2 > MISFIT:
+        return COLLAPSE_KINDS.index("no collapse")
+    if not mean[1] > SHARPENS * error[1] and error[1] > 0:
+        return COLLAPSE_KINDS.index("crossover")
+    return COLLAPSE_KINDS.index("transition" if abs(mean[0]) <= 1 else "no collapse")
+
+
+def _no_answer(observables: int) -> Collapse:
+    nothing = dict.fromkeys(Collapse._fields, math.nan)
+    pair = np.full(2, np.nan)
+    nothing |= {name: pair for name in Collapse._fields if name.endswith("interval")}
+    nothing |= {name: np.full(observables, np.nan) for name in ("exponent", "exponent_se", "exponent_sys")}
+    nothing["exponent_interval"] = np.full((observables, 2), np.nan)
+    nothing["covariance"] = np.full((2 + observables, 2 + observables), np.nan)
+    nothing["windows"] = Windows(*[np.zeros(0)] * len(Windows._fields))
+    return Collapse(**nothing | {"kind": COLLAPSE_KINDS.index("not enough data")})

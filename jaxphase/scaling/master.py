@@ -1,0 +1,180 @@
+"""How likely data are to fall on one master curve, A = L**exponent f((g - critical) L**inverse_nu), f unknown.
+
+f is a Gaussian process with a squared-exponential kernel in the scaled control x, written in m sines on [-reach, reach]
+(Solin & Sarkka 2020, Stat. Comput. 30, 419) beside a straight line, so that n points cost O(n m^2) and not O(n^3). The
+likelihood is that of the values as they were measured. In scaled values A L**-exponent (Harada 2011, Phys. Rev. E 84,
+056704) it would need the Jacobian of the scaling, without which the best exponents are infinite.
+A correction to scaling adds L**-omega times a second process (Harada 2015, Phys. Rev. E 92, 012106).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from jaxphase.scaling.sweep_operator import inverse_and_log_determinant
+
+SINES = 32
+# A sine of the highest frequency must still turn fast enough for the shortest length of the kernel (ibid.).
+SHORTEST = 1.75 / SINES
+STEPS = 16  # of Newton's method: 12 give the same answers to five figures
+SHRINK = jnp.array([1.0, 0.3, 0.1, 0.03, 0.003])  # of a Newton step, of which the best counts
+
+
+class Rows(NamedTuple):
+    """Measured points [observables, n], in units in which values and the range of the control are of order one."""
+
+    log_size: Array  # of size over the largest size
+    control: Array
+    value: Array
+    error: Array
+    weight: Array  # 1, or 0 for a point that is left out
+
+
+class Curve(NamedTuple):
+    """Of each observable [observables]: its exponent and how its master curve bends."""
+
+    exponent: Array
+    log_amplitude: Array  # about a straight line
+    log_length: Array  # over which it bends, above the shortest, as a part of the reach
+    log_core: Array  # part of the reach about the critical point beyond which x is drawn together
+    log_jitter: Array  # noise beyond the errors
+    log_correction: Array | None = None
+
+
+class Theta(NamedTuple):
+    """What a collapse is made of; the logarithm of omega is None without corrections."""
+
+    critical: Array
+    inverse_nu: Array
+    curve: Curve
+    log_omega: Array | None = None
+
+
+class Fit(NamedTuple):
+    """The most probable collapse, the covariance of its parameters, and how it fits."""
+
+    theta: Theta
+    covariance: Array  # [parameters, parameters] in the order of Theta
+    loss: Array  # minus the log of the posterior
+    chi2: Array  # of the residuals in units of the measured errors
+    dof: Array  # points less effective parameters
+    slope: Array  # norm of the gradient at the end, in units of the standard errors
+
+
+def scaled(theta: Theta, rows: Rows) -> Array:
+    """x = (g - critical) L**inverse_nu, of the shape of the rows."""
+    return (rows.control - theta.critical) * jnp.exp(theta.inverse_nu * rows.log_size)
+
+
+def fit(start: Theta, free: Theta, rows: Rows, reach: Array) -> Fit:
+    """Newton's method from `start` for the parameters that are 1 in `free`, a fixed number of steps.
+
+    reach: half the range of x that the master curve is written on.
+    """
+    vector, unravel = ravel_pytree(start)
+    mask = ravel_pytree(free)[0]
+
+    def loss(vector):
+        return minus_log_posterior(unravel(vector), rows, reach)
+
+    def derivatives(vector):
+        gradient, curvature = jax.grad(loss)(vector) * mask, jax.hessian(loss)(vector)
+        return gradient, jnp.where(mask[:, None] * mask > 0, curvature, jnp.diag(1.0 - mask))
+
+    def step(carry, _):
+        vector, best, _, _ = carry
+        gradient, curvature = derivatives(vector)
+        values, axes = jnp.linalg.eigh(curvature)
+        # Down along every axis of the curvature, and nowhere by more than one unit.
+        along = (axes.T @ gradient) / jnp.maximum(jnp.abs(values), 1e-3)
+        tried = vector - SHRINK[:, None] * (axes @ jnp.clip(along, -1, 1))
+        losses = jax.vmap(loss)(tried)
+        losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
+        chosen = jnp.argmin(losses)
+        better = losses[chosen] < best
+        moved = jnp.where(better, tried[chosen], vector), jnp.where(better, losses[chosen], best)
+        return (*moved, gradient, curvature), None
+
+    # The derivatives that come out are those before the last step, which moves no more.
+    first = vector, loss(vector), jnp.zeros_like(vector), jnp.eye(len(vector))
+    (vector, best, gradient, curvature), _ = jax.lax.scan(step, first, None, STEPS)
+    values, axes = jnp.linalg.eigh(curvature)
+    covariance = jnp.where(jnp.min(values) > 0, (axes / values) @ axes.T, jnp.nan) * mask[:, None] * mask
+    theta = unravel(vector)
+    chi2, dof = goodness(theta, rows, reach)
+    return Fit(theta, covariance, best, chi2, dof, jnp.sqrt(gradient @ covariance @ gradient))
+
+
+def minus_log_posterior(theta: Theta, rows: Rows, reach: Array) -> Array:
+    """Minus the log of the marginal likelihood of the values, less that of weak priors."""
+
+    def of_observable(curve, rows):
+        columns, target, variance = design(theta, curve, rows, reach)
+        inverse, log_determinant = inverse_and_log_determinant(columns.T @ columns + jnp.eye(columns.shape[1]))
+        pulled = columns.T @ target
+        misfit = target @ target - pulled @ inverse @ pulled
+        return 0.5 * (misfit + log_determinant + jnp.sum(rows.weight * jnp.log(2 * jnp.pi * variance)))
+
+    return jnp.sum(jax.vmap(of_observable)(theta.curve, rows)) + minus_log_prior(theta)
+
+
+def minus_log_prior(theta: Theta) -> Array:
+    """Normal priors, wide where data should speak: three e-foldings of jitter, one or two of the curve's scales."""
+    curve = theta.curve
+    beliefs = [
+        (theta.inverse_nu, 0.0, 10.0),
+        (curve.exponent, 0.0, 10.0),
+        (curve.log_amplitude, 0.0, 2.0),
+        (curve.log_length, -1.5, 1.0),
+        (curve.log_core, -1.0, 1.0),
+        (curve.log_jitter, -7.0, 3.0),
+    ]
+    if theta.log_omega is not None:
+        beliefs += [(theta.log_omega, 0.0, 0.7), (curve.log_correction, -1.0, 2.0)]
+    return 0.5 * sum(jnp.sum(jnp.square((value - mean) / std)) for value, mean, std in beliefs)
+
+
+def design(theta: Theta, curve: Curve, rows: Rows, reach: Array) -> tuple[Array, Array, Array]:
+    """Of one observable: basis [n, columns] with unit normal coefficients and values [n], both over their noise and
+    zero where a point is left out; the variance of the noise [n]."""
+    variance = jnp.square(rows.error) + jnp.exp(2 * curve.log_jitter)
+    over = rows.weight * jax.lax.rsqrt(variance)
+    basis = master_basis(scaled(theta, rows) / reach, curve)
+    if theta.log_omega is not None:
+        decay = jnp.exp(curve.log_correction - jnp.exp(theta.log_omega) * rows.log_size)
+        basis = jnp.concatenate([basis, decay[:, None] * basis[:, : 2 + SINES // 2]], axis=1)
+    height = jnp.exp(curve.exponent * rows.log_size)
+    return basis * (height * over)[:, None], rows.value * over, variance
+
+
+def master_basis(x: Array, curve: Curve) -> Array:
+    """Columns [n, 2 + SINES] at x in units of the reach: a line, and sines with the spectral density of the kernel.
+
+    The tails of x are drawn together: a master curve bends near the critical point and is flat or a power law far from
+    it, while the process bends alike everywhere.
+    """
+    core = jnp.exp(curve.log_core)
+    drawn = jnp.arcsinh(x / core) / jnp.arcsinh(1 / core)
+    length = SHORTEST + jnp.exp(curve.log_length)
+    frequency = jnp.pi / 2 * jnp.arange(1, SINES + 1)
+    density = jnp.sqrt(jnp.sqrt(2 * jnp.pi) * length) * jnp.exp(-0.25 * jnp.square(length * frequency))
+    sines = jnp.sin(frequency * (drawn[:, None] + 1)) * density * jnp.exp(curve.log_amplitude)
+    line = jnp.stack([jnp.ones_like(x), drawn], axis=1)
+    return jnp.concatenate([3 * line, sines], axis=1)
+
+
+def goodness(theta: Theta, rows: Rows, reach: Array) -> tuple[Array, Array]:
+    """Squared residuals over the measured errors, and the degrees of freedom that are left for them."""
+
+    def of_observable(curve, rows):
+        columns, target, variance = design(theta, curve, rows, reach)
+        inverse, _ = inverse_and_log_determinant(columns.T @ columns + jnp.eye(columns.shape[1]))
+        residual = target - columns @ (inverse @ (columns.T @ target))
+        error = jnp.where(rows.error > 0, jnp.square(rows.error), variance)
+        return jnp.sum(jnp.square(residual) * variance / error), columns.shape[1] - jnp.trace(inverse)
+
+    chi2, used = jax.vmap(of_observable)(theta.curve, rows)
+    return jnp.sum(chi2), jnp.sum(rows.weight) - jnp.sum(used) - 2 - len(chi2)

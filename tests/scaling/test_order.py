@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from jaxphase.scaling import ORDERS, transition_order
+
+SIZE = np.array([16.0, 64, 256, 1024])
+CONTROL = np.linspace(-1, 1, 21)
+
+
+def continuous(rng, seeds=48):
+    """Order parameters of finite size: a curve that sharpens, normal scatter that peaks in the middle and shrinks."""
+    x = 4 * CONTROL * np.sqrt(SIZE[:, None] / 16)
+    scatter = 0.3 * (SIZE[:, None] / 16) ** -0.25 / np.cosh(x) + 0.01
+    return (0.5 + 0.5 * np.tanh(x))[..., None] + scatter[..., None] * rng.standard_normal((4, 21, seeds))
+
+
+def first_order(rng, seeds=48):
+    """Every model ends in one of two states, with odds that sharpen with size."""
+    odds = 1 / (1 + np.exp(-8 * CONTROL * np.sqrt(SIZE[:, None] / 16)))
+    state = rng.random((4, 21, seeds)) < odds[..., None]
+    return np.where(state, 1.0, 0.1) + 0.05 * rng.standard_normal(state.shape)
+
+
+def crossover(rng, seeds=48):
+    """The same curve at every size, means of more and more independent units."""
+    mean = (0.5 + 0.5 * np.tanh(4 * CONTROL))[None, :, None]
+    return mean + 0.3 * np.sqrt(16 / SIZE)[:, None, None] * rng.standard_normal((4, 21, seeds))
+
+
+FAMILIES = [(continuous, "continuous"), (first_order, "first order"), (crossover, "crossover")]
+
+
+@pytest.mark.parametrize(("family", "name"), FAMILIES)
+def test_each_order_is_called_by_its_name(family, name):
+    rng = np.random.default_rng(0)
+    kinds = [ORDERS[transition_order(SIZE, CONTROL, family(rng)).kind] for _ in range(40)]
+    assert kinds.count(name) >= 37, kinds
+
+
+def test_its_numbers_are_those_of_the_families():
+    rng = np.random.default_rng(1)
+    result = transition_order(SIZE, CONTROL, first_order(rng))
+    assert result.sharpening_interval[0] < 0.5 < result.sharpening_interval[1]
+    assert result.peak_growth_interval[0] < 0 < result.peak_growth_interval[1]
+    assert np.all(result.separation > 5) and np.all(np.abs(result.peak_control) < 0.3)
+    np.testing.assert_allclose(result.center, 0, atol=0.1)
+    still = transition_order(SIZE, CONTROL, crossover(rng))
+    assert still.sharpening_interval[0] < 0 < still.sharpening_interval[1]
+    assert still.peak_growth_interval[0] < -1 < still.peak_growth_interval[1]
+
+
+def test_too_little_is_undecided():
+    rng = np.random.default_rng(2)
+    outcomes = continuous(rng)
+    outcomes[1:3] = np.nan
+    assert ORDERS[transition_order(SIZE, CONTROL, outcomes).kind] == "undecided"
+    assert ORDERS[transition_order(SIZE, CONTROL, np.full_like(outcomes, 0.5)).kind] == "undecided"
+    with pytest.raises(ValueError, match="outcomes"):
+        transition_order(SIZE, CONTROL[1:], outcomes)

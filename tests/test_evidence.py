@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from jaxphase.evidence import VERDICTS, weigh
+
+DATA_SIZES = np.array([64, 256, 1024, 4096])
+PARAMS = np.geomspace(1e3, 1e6, 16)
+LOG = np.log10(PARAMS) - 4.6
+
+
+def first_order(rng, sharpness):
+    """Models end in one of two states, with odds that turn over a range of sizes."""
+    state = rng.random((4, 16, 32)) < (1 / (1 + np.exp(-4 * LOG * sharpness)))[..., None]
+    return np.where(state, 0.9, 0.1) + 0.03 * rng.standard_normal(state.shape)
+
+
+def continuous(rng, sharpness):
+    """Models scatter about one curve, most where it is steep, and less with more data."""
+    x = 1.5 * LOG * sharpness
+    spread = 0.02 + 0.1 / np.sqrt(sharpness) / np.cosh(x)
+    return (0.5 + 0.4 * np.tanh(x))[..., None] + spread[..., None] * rng.standard_normal((4, 16, 32))
+
+
+CASES = [
+    (first_order, 0.35, "transition (first order)"),
+    (continuous, 0.4, "transition (continuous)"),
+    (continuous, 0.0, "crossover"),
+]
+
+
+@pytest.mark.parametrize(("family", "power", "verdict"), CASES)
+def test_each_kind_is_told_from_its_curves_and_scatter(family, power, verdict):
+    rng, sharpness = np.random.default_rng(0), (DATA_SIZES[:, None] / 64.0) ** power
+    found = [weigh("ability", family(rng, sharpness), DATA_SIZES, PARAMS, changes=True) for _ in range(6)]
+    assert [evidence.verdict for evidence in found].count(verdict) >= 5
+    evidence = found[0]
+    assert evidence.susceptibility.value.shape == evidence.bimodality.p_value.shape == (4, 16)
+    low, high = evidence.collapse.inverse_nu_interval
+    assert low < power < high or abs(evidence.collapse.inverse_nu - power) < 0.1
+    assert "the width goes as data size to the power" in evidence.reasons[0] and len(evidence.reasons) == 4
+
+
+def test_what_does_not_change_is_none_and_two_data_sizes_are_undecided():
+    values = continuous(np.random.default_rng(1), np.ones((4, 1)))
+    nothing = weigh("ability", values, DATA_SIZES, PARAMS, changes=False)
+    assert nothing.verdict == "none" and nothing.order is None and nothing.collapse is None
+    two = weigh("ability", values[:2], DATA_SIZES[:2], PARAMS, changes=True)
+    assert two.verdict == "undecided" and "2 data sizes" in two.reasons[0]
+    assert {nothing.verdict, two.verdict} <= set(VERDICTS)
+
+
+def test_missing_models_are_left_out():
+    values = continuous(np.random.default_rng(2), (DATA_SIZES[:, None] / 64.0) ** 0.4)
+    values[:, 3] = np.nan
+    values[1, 5, 2:] = np.nan
+    evidence = weigh("ability", values, DATA_SIZES, PARAMS, changes=True)
+    assert evidence.verdict == "transition (continuous)"
+    assert (
+        np.isnan(evidence.susceptibility.value[:, 3]).all() and np.isfinite(evidence.susceptibility.value[:, 4]).all()
+    )
