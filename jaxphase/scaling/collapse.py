@@ -74,9 +74,27 @@ class Collapse(NamedTuple):
     chi2_per_dof: float
     windows: Windows
 
+    def exponents(self, *names: str) -> tuple[dict[str, float], np.ndarray]:
+        """1/nu, and minus or plus the exponent of every observable under the name that it is given, such as "beta/nu"
+        (minus) or "gamma/nu" (plus), with their covariance: what `identify_universality_class` takes."""
+        sign = np.array([1, *(-1 if name.startswith("beta") else 1 for name in names)])
+        values = sign * [self.inverse_nu, *self.exponent]
+        return dict(zip(("1/nu", *names), values.tolist(), strict=True)), self.covariance[1:, 1:] * np.outer(sign, sign)
+
 
 def collapse(
-    size, control, value, error=None, *, observable=None, critical=None, nu=None, exponent=None, corrections=False
+    size,
+    control,
+    value,
+    error=None,
+    *,
+    observable=None,
+    critical=None,
+    nu=None,
+    exponent=None,
+    corrections=False,
+    resamples=0,
+    seed=0,
 ) -> Collapse:
     """Find the critical control and the exponents for which curves of several sizes fall on one.
 
@@ -85,7 +103,9 @@ def collapse(
     collapse is taken. Only ratios of sizes matter. For a control that is itself a number of parameters or samples give
     its logarithm. observable: [points], integers from 0, for several observables that share critical and nu. critical,
     nu, exponent (a number, of all observables) are held where they are given, as is exponent = 0 for a Binder
-    cumulant. corrections: allow for size**-omega times a second curve.
+    cumulant. corrections: allow for size**-omega times a second curve. resamples: take the statistical covariance from
+    that many fits of the master curve with new noise on it, drawn with `seed`, and not from the curvature of the
+    likelihood.
 
     kind: "transition", curves collapse and sharpen with size; "crossover", they fall on one but do not sharpen beyond
     doubt: `inverse_nu` less than three standard errors above 0; "no collapse", chi-squared is more than twice its
@@ -103,11 +123,12 @@ def collapse(
     sizes = np.unique(columns["size"])
     if len(sizes) < LEAST_SIZES or sizes[-1] < 2 * sizes[0] or len(columns["size"]) < LEAST_POINTS:
         return _no_answer(observables)
+    given = {"critical": critical, "nu": nu, "exponent": exponent}
     with jax.enable_x64(True):
-        return _collapse(columns, observables, {"critical": critical, "nu": nu, "exponent": exponent}, corrections)
+        return _collapse(columns, observables, given, corrections, resamples, np.random.default_rng(seed))
 
 
-def _collapse(columns: dict, observables: int, given: dict, corrections: bool) -> Collapse:
+def _collapse(columns, observables: int, given: dict, corrections: bool, resamples: int, rng) -> Collapse:
     rows, units = _in_units(columns, observables)
     fixed = {name: float(number) for name, number in given.items() if number is not None}
     if "critical" in fixed:
@@ -115,15 +136,21 @@ def _collapse(columns: dict, observables: int, given: dict, corrections: bool) -
     if "nu" in fixed:
         fixed["inverse_nu"] = 1 / fixed.pop("nu")
     tables = _tables(rows)
-    free = _free(fixed, observables, corrections)
     begun = _begin(starts(tables, fixed, STARTS), corrections)
+    free = _free(fixed, begun)
 
-    fits = _fit_many(begun, free, rows, np.repeat(rows.weight[None], len(begun.critical), axis=0))
+    fits = _fit_many(begun, free, rows, _repeated(rows.weight, len(begun.critical)))
     best = jax.tree.map(lambda leaf: leaf[np.nanargmin(fits.loss)], fits)
     if not np.any(columns["error"]):
         rows = rows._replace(error=np.exp(best.theta.curve.log_jitter)[:, None] * np.ones_like(rows.error))
-    windows, covariances = _over_windows(best.theta, free, rows)
-    return _average(windows, covariances, units, tables)
+    windows, covariances, fits = _over_windows(best.theta, free, rows)
+    if not windows.weight.any():
+        return _no_answer(observables)
+    statistical = np.einsum("w,wij->ij", windows.weight, np.where(np.isfinite(covariances), covariances, 0))
+    if resamples:
+        heaviest = jax.tree.map(lambda leaf: leaf[np.argmax(windows.weight)], fits)
+        statistical = _resampled(heaviest, free, rows, resamples, rng)
+    return _average(windows, covariances, statistical, units, tables)
 
 
 class _Units(NamedTuple):
@@ -202,25 +229,27 @@ def _begin(found, corrections: bool) -> master.Theta:
     return master.Theta(critical, inverse_nu, curve, np.zeros(len(critical)) if corrections else None)
 
 
-def _free(fixed: dict, observables: int, corrections: bool) -> master.Theta:
-    """1 for every parameter that is fitted, 0 for those that are given."""
-    one = np.ones(observables)
-    held = {name: np.array(0.0 if name in fixed else 1.0) for name in ("critical", "inverse_nu", "exponent")}
-    curve = master.Curve(held["exponent"] * one, one, one, one, one, one if corrections else None)
-    return master.Theta(held["critical"], held["inverse_nu"], curve, np.ones(()) if corrections else None)
+def _free(fixed: dict, begun: master.Theta) -> tuple[int, ...]:
+    """Places in the order of Theta of all parameters but those that are given."""
+    observables = begun.curve.exponent.shape[1]
+    count = sum(leaf[0].size for leaf in jax.tree.leaves(begun))
+    names = ["critical", "inverse_nu", *["exponent"] * observables]
+    return tuple(i for i in range(count) if i >= len(names) or names[i] not in fixed)
 
 
-def _fit_many(begun: master.Theta, free: master.Theta, rows: master.Rows, inside: np.ndarray) -> master.Fit:
+def _fit_many(begun: master.Theta, free: tuple[int, ...], rows: master.Rows, inside: np.ndarray) -> master.Fit:
     """Fits from several starts [fits, ...] of the points that are 1 in `inside` [fits, observables, points], as NumPy
-    arrays; filled up to one number of fits, for one program."""
-    count = len(inside)
-    begun, inside = jax.tree.map(
-        lambda leaf: np.concatenate([leaf, np.repeat(leaf[:1], AT_ONCE - count, axis=0)]), (begun, inside)
+    arrays; values may be others in each fit. Few are filled up to one number, for one program."""
+    count, devices = len(inside), jax.local_device_count()
+    fits = -(-max(count, AT_ONCE) // devices) * devices
+    value = np.broadcast_to(rows.value, inside.shape)
+    begun, inside, value = jax.tree.map(
+        lambda leaf: np.concatenate([leaf, _repeated(leaf[0], fits - count)]), (begun, inside, value)
     )
     x = _scaled(*(leaf[:, None, None] for leaf in (begun.critical, begun.inverse_nu)), rows)
     reach = MARGIN * np.max(np.abs(x) * inside, axis=(1, 2))
-    fits = _program()(begun, free, rows._replace(weight=inside), reach)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], fits)
+    result = _program(free)(begun, rows._replace(weight=inside, value=value), reach)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], result)
 
 
 def _scaled(critical: np.ndarray, inverse_nu: np.ndarray, rows: master.Rows) -> np.ndarray:
@@ -228,15 +257,27 @@ def _scaled(critical: np.ndarray, inverse_nu: np.ndarray, rows: master.Rows) -> 
 
 
 @functools.cache
-def _program():
-    """Many fits at once. On a CPU the first level of optimisation compiles in half the time and runs faster."""
+def _program(free: tuple[int, ...]):
+    """Many fits at once, over the devices; on a CPU the first level of optimisation compiles in half the time."""
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
-    each = master.Rows(*[None] * 4, weight=0)
-    return jax.jit(jax.vmap(master.fit, (0, None, each, 0)), compiler_options=options)
+    each = 0, master.Rows(None, None, value=0, error=None, weight=0), 0
+    fits, all_of = jax.P("fits"), jax.P()
+    spread = fits, master.Rows(all_of, all_of, value=fits, error=all_of, weight=fits), fits
+    many = jax.vmap(functools.partial(master.fit, free=free), each)
+    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), ("fits",))
+    many = jax.shard_map(many, mesh=mesh, in_specs=spread, out_specs=fits, check_vma=False)
+    return jax.jit(many, compiler_options=options)
 
 
-def _over_windows(theta: master.Theta, free: master.Theta, rows: master.Rows) -> tuple[Windows, np.ndarray]:
-    """The fit within parts of the range of x and without the smallest sizes, and covariances of all [windows, p, p]."""
+def _repeated(leaves, count: int):
+    """Arrays [...] so many times, [count, ...]."""
+    return jax.tree.map(lambda leaf: np.repeat(leaf[None], count, axis=0), leaves)
+
+
+def _over_windows(
+    theta: master.Theta, free: tuple[int, ...], rows: master.Rows
+) -> tuple[Windows, np.ndarray, master.Fit]:
+    """The fits within parts of the range of x and without the smallest sizes, and their covariances [windows, p, p]."""
     x, present = np.abs(_scaled(theta.critical, theta.inverse_nu, rows)), rows.weight > 0
     reach, sizes, chosen = x[present].max(), np.unique(rows.log_size[present]), []
     for fraction in FRACTIONS:
@@ -245,8 +286,7 @@ def _over_windows(theta: master.Theta, free: master.Theta, rows: master.Rows) ->
             if len(np.unique(rows.log_size[inside])) >= LEAST_SIZES and inside.sum() >= LEAST_POINTS:
                 chosen.append((fraction, dropped, inside))
     fraction, dropped, inside = (np.array(column) for column in zip(*chosen, strict=True))
-    begun = jax.tree.map(lambda leaf: np.repeat(leaf[None], len(inside), axis=0), theta)
-    fits = _fit_many(begun, free, rows, inside.astype(float))
+    fits = _fit_many(_repeated(theta, len(inside)), free, rows, inside.astype(float))
 
     exponent, points = fits.theta.curve.exponent, inside.sum(axis=(1, 2))
     main = slice(2 + exponent.shape[1])
@@ -269,22 +309,31 @@ def _over_windows(theta: master.Theta, free: master.Theta, rows: master.Rows) ->
         fits.dof,
         weight / max(weight.sum(), 1e-300),
     )
-    return table, covariance
+    return table, covariance, fits
 
 
-def _average(windows: Windows, covariances: np.ndarray, units: _Units, tables: Table) -> Collapse:
+def _resampled(of: master.Fit, free: tuple[int, ...], rows: master.Rows, resamples: int, rng) -> np.ndarray:
+    """Covariance [p, p] of fits of a master curve with new noise on it, of the size of errors and jitter together."""
+    noise = np.sqrt(rows.error**2 + np.exp(2 * of.theta.curve.log_jitter)[:, None])
+    value = rows.value - of.residual + noise * rng.standard_normal((resamples, *rows.value.shape))
+    inside = _repeated(rows.weight * (of.residual != 0), resamples)
+    theta = _fit_many(_repeated(of.theta, resamples), free, rows._replace(value=value), inside).theta
+    return np.cov(np.column_stack([theta.critical, theta.inverse_nu, theta.curve.exponent]).T)
+
+
+def _average(
+    windows: Windows, covariances: np.ndarray, statistical: np.ndarray, units: _Units, tables: Table
+) -> Collapse:
     """The answer of all windows in the caller's units, and what it is worth."""
     observables = windows.exponent.shape[1]
     answers = np.column_stack([windows.critical, windows.inverse_nu, windows.exponent])
     weight, used = windows.weight[:, None], windows.weight > 0
-    if not used.any():
-        return _no_answer(observables)
     to_units = np.array([units.half, *np.ones(1 + observables)])
     mean = np.sum(answers[used] * weight[used], axis=0)
     away = (answers[used] - mean) * to_units
-    statistical = np.einsum("w,wij->ij", windows.weight[used], covariances[used]) * np.outer(to_units, to_units)
+    statistical = statistical * np.outer(to_units, to_units)
     systematic = np.einsum("w,wi,wj->ij", windows.weight[used], away, away)
-    systematic += _drift(answers, covariances, windows, mean) * np.outer(to_units, to_units)
+    systematic += _drift(answers, covariances, windows, mean, np.exp(tables.log_size[0])) * np.outer(to_units, to_units)
     covariance = statistical + systematic
 
     quality_of, coverage = (np.mean(part) for part in _qualities(tables, *mean[:2], mean[2:]))
@@ -321,20 +370,26 @@ def _average(windows: Windows, covariances: np.ndarray, units: _Units, tables: T
     )
 
 
-def _drift(answers: np.ndarray, covariances: np.ndarray, windows: Windows, mean: np.ndarray) -> np.ndarray:
-    """Covariance that accounts for what the answer moves by without the smallest sizes, beyond chance.
+def _drift(
+    answers: np.ndarray, covariances: np.ndarray, windows: Windows, mean: np.ndarray, sizes: np.ndarray
+) -> np.ndarray:
+    """Covariance that accounts for what the answer moves by without the smallest sizes, where that is beyond chance.
 
-    A correction to scaling need not spoil the fit, as the exponents can take it up; but then they move. By chance the
-    answers of part of the data and of all scatter by the difference of their variances (Hausman 1978, Econometrica 46,
-    1251).
+    A correction to scaling need not spoil the fit, as the exponents can take it up; but then they move. One that falls
+    as 1 / L moves them by the share 1 - L / L' of their error when L' is the smallest size that is left. By chance
+    answers of part of the data and of all differ by the difference of their variances (Hausman 1978, Econometrica 46,
+    1251): the part that tells most counts, and only if it has moved by more than twice that.
     """
     whole = np.flatnonzero((windows.fraction == 1) & (windows.dropped == 0))
-    largest = np.zeros(len(mean))
-    for part in np.flatnonzero((windows.fraction == 1) & (windows.dropped > 0)):
-        if len(whole) and np.isfinite(covariances[part]).all():
-            chance = np.diag(covariances[part]) - np.diag(covariances[whole[0]])
-            largest = np.fmax(largest, (answers[part] - mean) ** 2 - np.maximum(chance, 0))
-    return np.diag(largest)
+    parts = np.flatnonzero((windows.fraction == 1) & (windows.dropped > 0) & np.isfinite(covariances).all(axis=(1, 2)))
+    if not len(whole) or not len(parts):
+        return np.zeros((len(mean), len(mean)))
+    share = 1 - sizes[0] / sizes[windows.dropped[parts]][:, None]
+    moved = (answers[parts] - mean) / share
+    chance = np.diagonal(covariances[parts], axis1=1, axis2=2) - np.diag(covariances[whole[0]])
+    chance = np.maximum(chance, 0) / share**2
+    best = np.argmin(chance, axis=0), np.arange(len(mean))
+    return np.diag(np.where(moved[best] ** 2 > 4 * chance[best], moved[best] ** 2, 0))
 
 
 def _reciprocal(interval: np.ndarray) -> np.ndarray:

@@ -16,10 +16,11 @@ from jax.flatten_util import ravel_pytree
 
 from jaxphase.scaling.sweep_operator import inverse_and_log_determinant
 
-SINES = 32
+SINES = 24
 # A sine of the highest frequency must still turn fast enough for the shortest length of the kernel (ibid.).
 SHORTEST = 1.75 / SINES
 STEPS = 16  # of Newton's method: 12 give the same answers to five figures
+ARRIVED = 1e-8  # squared distance from the optimum, in standard errors
 SHRINK = jnp.array([1.0, 0.3, 0.1, 0.03, 0.003])  # of a Newton step, of which the best counts
 
 
@@ -59,9 +60,10 @@ class Fit(NamedTuple):
     theta: Theta
     covariance: Array  # [parameters, parameters] in the order of Theta
     loss: Array  # minus the log of the posterior
+    slope: Array  # norm of the gradient at the end, in units of the standard errors
+    residual: Array  # values of the rows less those on the master curve [observables, n]
     chi2: Array  # of the residuals in units of the measured errors
     dof: Array  # points less effective parameters
-    slope: Array  # norm of the gradient at the end, in units of the standard errors
 
 
 def scaled(theta: Theta, rows: Rows) -> Array:
@@ -69,43 +71,47 @@ def scaled(theta: Theta, rows: Rows) -> Array:
     return (rows.control - theta.critical) * jnp.exp(theta.inverse_nu * rows.log_size)
 
 
-def fit(start: Theta, free: Theta, rows: Rows, reach: Array) -> Fit:
-    """Newton's method from `start` for the parameters that are 1 in `free`, a fixed number of steps.
+def fit(start: Theta, rows: Rows, reach: Array, *, free: tuple[int, ...]) -> Fit:
+    """Newton's method from `start`, at most STEPS of it, for the parameters at the places `free` of Theta's order.
 
     reach: half the range of x that the master curve is written on.
     """
-    vector, unravel = ravel_pytree(start)
-    mask = ravel_pytree(free)[0]
+    whole, unravel = ravel_pytree(start)
+    free = jnp.array(free)
+    vector = whole[free]
 
     def loss(vector):
-        return minus_log_posterior(unravel(vector), rows, reach)
+        return minus_log_posterior(unravel(whole.at[free].set(vector)), rows, reach)
 
     def derivatives(vector):
-        gradient, curvature = jax.grad(loss)(vector) * mask, jax.hessian(loss)(vector)
-        return gradient, jnp.where(mask[:, None] * mask > 0, curvature, jnp.diag(1.0 - mask))
+        return jax.grad(loss)(vector), jax.hessian(loss)(vector)
 
-    def step(carry, _):
-        vector, best, _, _ = carry
+    def step(state):
+        i, vector, best, *_ = state
         gradient, curvature = derivatives(vector)
         values, axes = jnp.linalg.eigh(curvature)
         # Down along every axis of the curvature, and nowhere by more than one unit.
-        along = (axes.T @ gradient) / jnp.maximum(jnp.abs(values), 1e-3)
-        tried = vector - SHRINK[:, None] * (axes @ jnp.clip(along, -1, 1))
+        slopes, values = axes.T @ gradient, jnp.maximum(jnp.abs(values), 1e-3)
+        tried = vector - SHRINK[:, None] * (axes @ jnp.clip(slopes / values, -1, 1))
         losses = jax.vmap(loss)(tried)
         losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
         chosen = jnp.argmin(losses)
         better = losses[chosen] < best
+        arrived = ~better | (jnp.sum(jnp.square(slopes) / values) < ARRIVED)
         moved = jnp.where(better, tried[chosen], vector), jnp.where(better, losses[chosen], best)
-        return (*moved, gradient, curvature), None
+        return i + 1, *moved, gradient, curvature, arrived
 
-    # The derivatives that come out are those before the last step, which moves no more.
-    first = vector, loss(vector), jnp.zeros_like(vector), jnp.eye(len(vector))
-    (vector, best, gradient, curvature), _ = jax.lax.scan(step, first, None, STEPS)
+    # The derivatives that come out are those before the last step, which hardly moves.
+    first = 0, vector, loss(vector), jnp.zeros_like(vector), jnp.eye(len(vector)), jnp.zeros((), bool)
+    _, vector, best, gradient, curvature, _ = jax.lax.while_loop(
+        lambda state: (state[0] < STEPS) & ~state[-1], step, first
+    )
     values, axes = jnp.linalg.eigh(curvature)
-    covariance = jnp.where(jnp.min(values) > 0, (axes / values) @ axes.T, jnp.nan) * mask[:, None] * mask
-    theta = unravel(vector)
-    chi2, dof = goodness(theta, rows, reach)
-    return Fit(theta, covariance, best, chi2, dof, jnp.sqrt(gradient @ covariance @ gradient))
+    inverse = jnp.where(jnp.min(values) > 0, (axes / values) @ axes.T, jnp.nan)
+    covariance = jnp.zeros((len(whole), len(whole))).at[free[:, None], free].set(inverse)
+    theta = unravel(whole.at[free].set(vector))
+    slope = jnp.sqrt(gradient @ inverse @ gradient)
+    return Fit(theta, covariance, best, slope, *goodness(theta, rows, reach))
 
 
 def minus_log_posterior(theta: Theta, rows: Rows, reach: Array) -> Array:
@@ -166,15 +172,15 @@ def master_basis(x: Array, curve: Curve) -> Array:
     return jnp.concatenate([3 * line, sines], axis=1)
 
 
-def goodness(theta: Theta, rows: Rows, reach: Array) -> tuple[Array, Array]:
-    """Squared residuals over the measured errors, and the degrees of freedom that are left for them."""
+def goodness(theta: Theta, rows: Rows, reach: Array) -> tuple[Array, Array, Array]:
+    """Residuals, their squares over the measured errors, and the degrees of freedom that are left for them."""
 
     def of_observable(curve, rows):
         columns, target, variance = design(theta, curve, rows, reach)
         inverse, _ = inverse_and_log_determinant(columns.T @ columns + jnp.eye(columns.shape[1]))
-        residual = target - columns @ (inverse @ (columns.T @ target))
-        error = jnp.where(rows.error > 0, jnp.square(rows.error), variance)
-        return jnp.sum(jnp.square(residual) * variance / error), columns.shape[1] - jnp.trace(inverse)
+        residual = (target - columns @ (inverse @ (columns.T @ target))) * jnp.sqrt(variance)
+        error = jnp.where(rows.error > 0, rows.error, jnp.sqrt(variance))
+        return residual, jnp.sum(jnp.square(residual / error)), columns.shape[1] - jnp.trace(inverse)
 
-    chi2, used = jax.vmap(of_observable)(theta.curve, rows)
-    return jnp.sum(chi2), jnp.sum(rows.weight) - jnp.sum(used) - 2 - len(chi2)
+    residual, chi2, used = jax.vmap(of_observable)(theta.curve, rows)
+    return residual, jnp.sum(chi2), jnp.sum(rows.weight) - jnp.sum(used) - 2 - len(chi2)

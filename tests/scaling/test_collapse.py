@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxphase.scaling import COLLAPSE_KINDS, collapse
+from jaxphase.scaling import COLLAPSE_KINDS, collapse, identify_universality_class
 from jaxphase.scaling.quality import Table, quality
 from jaxphase.scaling.sweep_operator import inverse_and_log_determinant
 
@@ -80,7 +80,19 @@ def test_observables_share_the_critical_point_and_have_exponents_of_their_own():
     np.testing.assert_allclose(both.exponent, [EXPONENT, 1.2], atol=0.03)
     assert both.critical_se < one.critical_se
     assert abs(both.critical - CRITICAL) < 3 * np.hypot(both.critical_se, both.critical_sys)
-    assert both.covariance.shape == (4, 4)
+    exponents, covariance = both.exponents("beta/nu", "gamma/nu")
+    assert exponents == {"1/nu": both.inverse_nu, "beta/nu": -both.exponent[0], "gamma/nu": both.exponent[1]}
+    assert identify_universality_class(exponents, covariance, dimension=2).best in ("none", "2-D Ising")
+    np.testing.assert_allclose(covariance[0, 1], -both.covariance[1, 2])
+
+
+def test_resampling_agrees_with_the_curvature_and_changes_no_estimate():
+    rows = family(np.random.default_rng(10))
+    curvature, resampled = collapse(*rows), collapse(*rows, resamples=60, seed=1)
+    assert resampled.critical == curvature.critical and resampled.exponent == curvature.exponent
+    for name in ("critical_se", "inverse_nu_se", "exponent_se"):
+        assert 0.6 < getattr(resampled, name) / getattr(curvature, name) < 1.6
+    assert collapse(*rows, resamples=60, seed=1).critical_se == resampled.critical_se
 
 
 def test_what_is_given_is_held():
