@@ -111,10 +111,10 @@ def collapse(
     doubt: `inverse_nu` less than three standard errors above 0; "no collapse", chi-squared is more than twice its
     degrees of freedom in every window, or the critical control is not within the measured ones; "not enough data",
     fewer than three sizes with a ratio of 2 from least to largest, or 12 points: then all else is NaN.
-    critical_se is statistical, critical_sys the scatter over the windows, critical_interval the 95 % interval of both;
-    and so with inverse_nu = 1/nu, nu and exponent, the power of the size itself (-beta/nu of a magnetization, gamma/nu
-    of a susceptibility). quality is S of all points at the answer, coverage the share of them that S is made of,
-    chi2_per_dof that of the weightiest window in units of the errors.
+    critical_se is statistical, critical_sys the scatter over the windows and the drift without the smallest sizes,
+    critical_interval the 95 % interval of both; and so with inverse_nu = 1/nu, nu and exponent, the power of the size
+    itself (-beta/nu of a magnetization, gamma/nu of a susceptibility). quality is S of all points at the answer,
+    coverage the share of them that S is made of, chi2_per_dof that of the weightiest window in units of the errors.
 
     Runs in double precision on its own; not for use inside `jit`. Raises ValueError for shapes that do not match.
     """
@@ -140,7 +140,8 @@ def _collapse(columns, observables: int, given: dict, corrections: bool, resampl
     free = _free(fixed, begun)
 
     fits = _fit_many(begun, free, rows, _repeated(rows.weight, len(begun.critical)))
-    best = jax.tree.map(lambda leaf: leaf[np.nanargmin(fits.loss)], fits)
+    chosen = np.argmin(np.where(np.isnan(fits.loss), np.inf, fits.loss))
+    best = jax.tree.map(lambda leaf: leaf[chosen], fits)
     if not np.any(columns["error"]):
         rows = rows._replace(error=np.exp(best.theta.curve.log_jitter)[:, None] * np.ones_like(rows.error))
     windows, covariances, fits = _over_windows(best.theta, free, rows)
@@ -154,9 +155,10 @@ def _collapse(columns, observables: int, given: dict, corrections: bool, resampl
 
 
 class _Units(NamedTuple):
+    """Middle of the control and half of its range."""
+
     center: float
     half: float
-    value: np.ndarray  # [observables]
 
 
 def _columns(size, control, value, error, observable) -> dict[str, np.ndarray]:
@@ -164,7 +166,7 @@ def _columns(size, control, value, error, observable) -> dict[str, np.ndarray]:
     given = {"size": size, "control": control, "value": value}
     given["error"] = np.zeros(np.shape(value)) if error is None else error
     given["observable"] = np.zeros(np.shape(value), int) if observable is None else observable
-    columns = {name: np.asarray(column) for name, column in given.items()}
+    columns = {name: np.asarray(column, float) for name, column in given.items()}
     shapes = {name: column.shape for name, column in columns.items()}
     if len(set(shapes.values())) > 1 or columns["size"].ndim != 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -181,8 +183,9 @@ def _in_units(columns: dict, observables: int) -> tuple[master.Rows, _Units]:
     """Rows in units of order one, and these units."""
     low, high = columns["control"].min(), columns["control"].max()
     which = columns["observable"].astype(int)
-    scale = np.array([np.max(np.abs(columns["value"][which == k]), initial=1e-300) for k in range(observables)])
-    units = _Units((low + high) / 2, max((high - low) / 2, 1e-300), scale)
+    largest = np.array([np.max(np.abs(columns["value"][which == k]), initial=0) for k in range(observables)])
+    scale = np.where(largest > 0, largest, 1)
+    units = _Units((low + high) / 2, (high - low) / 2 or 1.0)
     columns = {
         "log_size": np.log(columns["size"] / columns["size"].max()),
         "control": (columns["control"] - units.center) / units.half,
