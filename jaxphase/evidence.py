@@ -39,14 +39,15 @@ def weigh(metric: str, values: np.ndarray, data_sizes: np.ndarray, params: np.nd
     """Evidence from the values of a metric [data_sizes, sizes, seeds]; changes: whether a detector has found a
     crossover or a step at any data size."""
     measured = metric, *(type(moment)(*map(np.asarray, moment)) for moment in _moments(values))
-    if not changes:
-        return _evidence(measured, "none", ["no curve has a crossover or a step"])
+    nothing = [] if changes else ["no curve has a crossover or a step"]
     if len(values) < LEAST_DATA_SIZES:
         few = f"{len(values)} data {'size' if len(values) == 1 else 'sizes'}"
-        return _evidence(measured, "undecided", [f"{few}: whether the change sharpens takes {LEAST_DATA_SIZES}"])
+        reasons = nothing or [f"{few}: whether the change sharpens takes {LEAST_DATA_SIZES}"]
+        return _evidence(measured, "undecided" if changes else "none", reasons)
     order = scaling.transition_order(data_sizes, np.log10(params), values)
     collapse = _collapse(values, data_sizes, np.log10(params))
-    return _evidence(measured, _verdict(order, collapse), _reasons(order, collapse, data_sizes), order, collapse)
+    reasons = nothing + _reasons(order, collapse, data_sizes)
+    return _evidence(measured, _verdict(order, collapse) if changes else "none", reasons, order, collapse)
 
 
 @jax.jit

@@ -117,7 +117,8 @@ def fluctuations(analysis: Analysis) -> "Figure":
         words = (unit, "variance over seeds", "Binder cumulant about the mean")
         for panel, word in zip(panels, words, strict=True):
             panel.set(xscale="log", ylabel=word, xlabel=f"model size ({size_unit(data)})")
-        panels[0].set_title(f"{title}: {evidence.verdict}", loc="left", fontweight="bold")
+        verdict = "no transition" if evidence.verdict == "none" else evidence.verdict
+        panels[0].set_title(f"{title}: {verdict}", loc="left", fontweight="bold")
         place = panels[2].get_yaxis_transform()
         panels[2].text(0.98, 2 / 3, "two equal heaps", transform=place, ha="right", va="bottom", size=7)
         _legend_of_data_sizes(figure, analysis, 3)
@@ -144,7 +145,8 @@ def collapse(analysis: Analysis) -> "Figure":
             x, height = (np.log10(params) - found.critical) * relative**found.inverse_nu, relative ** found.exponent[0]
             left.errorbar(params, _mean(values), error, fmt="o-", ms=3, mew=0, lw=1, color=color)
             right.errorbar(x, _mean(values) / height, error / height, fmt="o", ms=3.5, mew=0, lw=1, color=color)
-        left.axvspan(*10**found.critical_interval, color="0.4", alpha=0.16, lw=0)
+        if COLLAPSE_KINDS[found.kind] == "transition":
+            left.axvspan(*10**found.critical_interval, color="0.4", alpha=0.16, lw=0)
         left.set(xscale="log", xlabel=f"model size N ({size_unit(data)})", ylabel=unit)
         left.set_title(title, loc="left", fontweight="bold")
         data_size = f"(D / {exactly(findings[0].data_size)})"
@@ -152,7 +154,7 @@ def collapse(analysis: Analysis) -> "Figure":
         right.set_xlabel(f"log10(N / {critical}) ${data_size}^{{{found.inverse_nu:.2f}}}$ (decades)")
         right.set_ylabel(f"{unit} $\\times$ ${data_size}^{{{-found.exponent[0]:.2f}}}$")
         right.set_title(f"scaled with data size D: {COLLAPSE_KINDS[found.kind]}", loc="left", fontweight="bold")
-        _legend_of_data_sizes(figure, analysis, 3)
+        _legend_of_data_sizes(figure, analysis, 1)
     return figure
 
 

@@ -43,7 +43,10 @@ def test_each_kind_is_told_from_its_curves_and_scatter(family, power, verdict):
 def test_what_does_not_change_is_none_and_two_data_sizes_are_undecided():
     values = continuous(np.random.default_rng(1), np.ones((4, 1)))
     nothing = weigh("ability", values, DATA_SIZES, PARAMS, changes=False)
-    assert nothing.verdict == "none" and nothing.order is None and nothing.collapse is None
+    assert nothing.verdict == "none" and nothing.reasons[0] == "no curve has a crossover or a step"
+    assert nothing.order is not None and nothing.collapse is not None
+    one = weigh("ability", values[:1], DATA_SIZES[:1], PARAMS, changes=False)
+    assert one.verdict == "none" and one.order is None and one.collapse is None
     two = weigh("ability", values[:2], DATA_SIZES[:2], PARAMS, changes=True)
     assert two.verdict == "undecided" and "2 data sizes" in two.reasons[0]
     assert {nothing.verdict, two.verdict} <= set(VERDICTS)

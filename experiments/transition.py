@@ -1,0 +1,73 @@
+"""Is what a family of masked autoencoders learns of digits a phase transition in model size? With 32 seeds a cell.
+
+    python experiments/transition.py [--seeds 32] [--steps 600]
+
+Trains MLPs of 10 sizes on 4 data sizes of the digits, every cell with so many seeds, and lets `jaxphase.analyze` weigh
+the evidence on two order parameters: mutual information of representation and digit, and the validation loss. A
+transition would sharpen with the data size, and its scatter over seeds would peak. Writes transition.json and the
+figures transition_fluctuations.png and transition_collapse.png.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jaxphase
+from jaxphase import plots, sweep
+from jaxphase.config import SweepSpec, log_space
+
+HERE = Path(__file__).parent
+ORDER_PARAMETERS = ("mutual_information", "val_loss")
+
+
+def measure(seeds: int, steps: int):
+    """The swept family: sizes x data sizes x seeds."""
+    spec = SweepSpec(
+        sizes=log_space(600, 60_000, 10),
+        data_sizes=(64, 160, 400, 1000),
+        checkpoints=(steps,),
+        seeds=seeds,
+        metrics=("train_loss", "val_loss", "accuracy", "probe_cross_entropy", "mutual_information"),
+    )
+    return sweep.run(spec)
+
+
+def summarise(analysis) -> dict:
+    """Verdict, reasons, and the numbers that they rest on."""
+    evidence = analysis.evidence
+    order, collapse = evidence.order, evidence.collapse
+    return {
+        "verdict": evidence.verdict,
+        "reasons": evidence.reasons,
+        "headline": analysis.headline,
+        "width": order.width.tolist(),
+        "width_se": order.width_se.tolist(),
+        "sharpening": [order.sharpening, *order.sharpening_interval.tolist()],
+        "peak_growth": [order.peak_growth, *order.peak_growth_interval.tolist()],
+        "two_heaps": order.two_heaps.tolist(),
+        "inverse_nu": [collapse.inverse_nu, *collapse.inverse_nu_interval.tolist()],
+        "chi2_per_dof": collapse.chi2_per_dof,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=600)
+    arguments = parser.parse_args()
+    jaxphase.use_all_cores()
+    data = measure(arguments.seeds, arguments.steps)
+    results = {}
+    for name in ORDER_PARAMETERS:
+        analysis = jaxphase.analyze(data, order_parameter=name)
+        results[name] = summarise(analysis)
+        print(f"{name}: {analysis.evidence.verdict}", *analysis.evidence.reasons, sep="\n  ", flush=True)
+        if name == ORDER_PARAMETERS[0]:
+            plots.save(plots.fluctuations(analysis), HERE / "transition_fluctuations.png")
+            plots.save(plots.collapse(analysis), HERE / "transition_collapse.png")
+    written = json.dumps({"settings": vars(arguments), "results": results}, indent=1)
+    (HERE / "transition.json").write_text(written + "\n")
+
+
+if __name__ == "__main__":
+    main()
