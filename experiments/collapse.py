@@ -5,7 +5,8 @@ without a transition.
 
 Families with a transition: master curves of four shapes, sizes in ratios of 8 to 64, nu, exponent, noise and number of
 points drawn anew every time; with "corrections" the smaller sizes are off by 1/L. Families without one: curves of one
-width at every size, which may rise, shift or grow in height with the size. Prints what it counts, writes collapse.json.
+width at every size, which may rise, shift or grow in height with the size. Prints what it counts, writes collapse.json
+and collapse.png.
 """
 
 import argparse
@@ -22,6 +23,7 @@ MASTERS = {
     "binder": lambda x: 0.33 + 0.33 * np.tanh(0.8 * x - 0.1) + 0.05 * x * np.exp(-(x**2)),
     "gaussian": lambda x: np.exp(-((x + 0.5) ** 2)),
 }
+GREYS = ("#1b3a5c", "#b0b7c0", "#5b8db8")
 SMOOTH = ("same", "taller", "shifted", "raised", "corrected")
 
 
@@ -106,6 +108,37 @@ def main() -> None:
         results[kind] = {name: kinds.count(name) / count for name in COLLAPSE_KINDS}
         print(kind, results[kind], flush=True)
     Path(__file__).with_suffix(".json").write_text(json.dumps({"count": count, "results": results}, indent=1) + "\n")
+    plot(results).savefig(Path(__file__).with_suffix(".png"), dpi=200)
+
+
+def plot(results: dict):
+    """Coverage of the intervals, and what each family is called."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    covered = [name for name in results if "covered" in results[name]]
+    for i, name in enumerate(covered):
+        shares = results[name]["covered"]
+        places = np.arange(len(shares)) + 0.25 * (i - 1)
+        left.bar(places, [100 * share for share in shares.values()], 0.22, label=name, color=GREYS[i])
+    left.axhspan(90, 98, color="0.9", zorder=0)
+    left.set(ylim=(0, 105), ylabel="intervals that hold the truth (%)", title="95 % intervals")
+    left.set_xticks(range(len(shares)), list(shares))
+
+    bottom = np.zeros(len(results))
+    for kind in COLLAPSE_KINDS:
+        share = np.array([100 * result.get("kinds", result)[kind] for result in results.values()])
+        if share.any():
+            right.barh(list(results), share, left=bottom, label=kind)
+        bottom += share
+    right.invert_yaxis()
+    right.set(xlim=(0, 100), xlabel="called (%)", title="families with a transition, then without")
+    for axes, side in ((left, "left"), (right, "right")):
+        figure.legend(
+            *axes.get_legend_handles_labels(), loc=f"outside lower {side}", ncols=2, fontsize=8, frameon=False
+        )
+    return figure
 
 
 if __name__ == "__main__":
