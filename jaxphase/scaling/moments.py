@@ -4,6 +4,7 @@ At a transition the same model trained again may end on either side: the varianc
 (first order) the outcomes have two peaks with nothing between.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -42,6 +43,7 @@ class Bimodality(NamedTuple):
     status: jax.Array
 
 
+@functools.partial(jax.jit, static_argnames="blocks")
 def susceptibility(outcomes, *, volume=1.0, blocks=None) -> Moment:
     """volume * variance of the outcomes [..., seeds].
 
@@ -63,6 +65,7 @@ def susceptibility(outcomes, *, volume=1.0, blocks=None) -> Moment:
     return moment._replace(value=jnp.where(moment.status == NOT_IDENTIFIED, 0, moment.value))
 
 
+@functools.partial(jax.jit, static_argnames=("about", "blocks"))
 def binder_cumulant(outcomes, *, about="zero", blocks=None) -> Moment:
     """U = 1 - <m^4> / (3 <m^2>^2) of outcomes [..., seeds] (Binder 1981, Z. Phys. B 43, 119).
 

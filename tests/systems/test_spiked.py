@@ -28,7 +28,7 @@ def test_the_top_eigenpair_of_tridiagonal_matrices_is_numpys(precise, tolerance)
     beside[-1] = 0
     with jax.enable_x64(precise):
         found = spiked._top(jnp.asarray(main, float), jnp.asarray(beside, float))
-    for i in range(80):
+    for i in range(0, 80, 5):
         matrix = np.diag(main[:, i]) + np.diag(beside[:-1, i], 1) + np.diag(beside[:-1, i], -1)
         values, vectors = np.linalg.eigh(matrix)
         np.testing.assert_allclose(found.eigenvalue[i], values[-1], rtol=1e-4 * tolerance)
