@@ -102,10 +102,10 @@ def collapse(
     row that is not finite is left out. error: standard errors; where there are none (None), the scatter about the
     collapse is taken. Only ratios of sizes matter. For a control that is itself a number of parameters or samples give
     its logarithm. observable: [points], integers from 0, for several observables that share critical and nu. critical,
-    nu, exponent (a number, of all observables) are held where they are given, as is exponent = 0 for a Binder
-    cumulant. corrections: allow for size**-omega times a second curve. resamples: take the statistical covariance from
-    that many fits of the master curve with new noise on it, drawn with `seed`, and not from the curvature of the
-    likelihood.
+    nu, exponent (a number, or one for every observable) are held where they are given and not NaN: exponent = 0 for a
+    Binder cumulant. corrections: allow for size**-omega times a second curve. resamples: take the statistical
+    covariance from that many fits of the master curve with new noise on it, drawn with `seed`, and not from the
+    curvature of the likelihood.
 
     kind: "transition", curves collapse and sharpen with size; "crossover", they fall on one but do not sharpen beyond
     doubt: `inverse_nu` less than three standard errors above 0; "no collapse", chi-squared is more than twice its
@@ -134,7 +134,9 @@ def collapse(
 
 def _collapse(columns, observables: int, given: dict, corrections: bool, resamples: int, rng) -> Collapse:
     rows, units = _in_units(columns, observables)
-    fixed = {name: float(number) for name, number in given.items() if number is not None}
+    fixed = {name: float(given[name]) for name in ("critical", "nu") if given[name] is not None}
+    exponent = np.nan if given["exponent"] is None else given["exponent"]
+    fixed["exponent"] = np.broadcast_to(np.asarray(exponent, float), observables)
     if "critical" in fixed:
         fixed["critical"] = (fixed["critical"] - units.center) / units.half
     if "nu" in fixed:
@@ -238,10 +240,9 @@ def _begin(found, corrections: bool) -> master.Theta:
 
 def _free(fixed: dict, begun: master.Theta) -> tuple[int, ...]:
     """Places in the order of Theta of all parameters but those that are given."""
-    observables = begun.curve.exponent.shape[1]
     count = sum(leaf[0].size for leaf in jax.tree.leaves(begun))
-    names = ["critical", "inverse_nu", *["exponent"] * observables]
-    return tuple(i for i in range(count) if i >= len(names) or names[i] not in fixed)
+    held = ["critical" in fixed, "inverse_nu" in fixed, *np.isfinite(fixed["exponent"])]
+    return tuple(i for i in range(count) if i >= len(held) or not held[i])
 
 
 def _fit_many(begun: master.Theta, free: tuple[int, ...], rows: master.Rows, inside: np.ndarray) -> master.Fit:
@@ -393,8 +394,9 @@ def _drift(
         return np.zeros((len(mean), len(mean)))
     share = 1 - sizes[0] / sizes[windows.dropped[parts]][:, None]
     moved = (answers[parts] - mean) / share
-    chance = np.diagonal(covariances[parts], axis1=1, axis2=2) - np.diag(covariances[whole[0]])
-    chance = np.maximum(chance, 0) / share**2
+    of_parts = np.diagonal(covariances[parts], axis1=1, axis2=2)
+    # Estimates of the variances may come in the wrong order; a part's own noise is at least its share.
+    chance = np.maximum(of_parts - np.diag(covariances[whole[0]]), share * of_parts) / share**2
     best = np.argmin(chance, axis=0), np.arange(len(mean))
     return np.diag(np.where(moved[best] ** 2 > 4 * chance[best], moved[best] ** 2, 0))
 

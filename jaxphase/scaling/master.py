@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
@@ -21,7 +22,7 @@ SINES = 24
 SHORTEST = 1.75 / SINES
 STEPS = 16  # of Newton's method: 12 give the same answers to five figures
 ARRIVED = 1e-8  # squared distance from the optimum, in standard errors
-SHRINK = jnp.array([1.0, 0.3, 0.1, 0.03, 0.003])  # of a Newton step, of which the best counts
+SHRINK = np.array([1.0, 0.3, 0.1, 0.03, 0.003])  # of a Newton step, of which the best counts
 
 
 class Rows(NamedTuple):

@@ -60,7 +60,8 @@ def starts(tables: Table, fixed: Mapping[str, float], count: int) -> tuple[np.nd
     at another critical control.
 
     tables: of every observable, stacked. The grid goes over the range of the control, and in exponents as far as eight
-    e-foldings over the range of sizes; `fixed` holds one of them at a number.
+    e-foldings over the range of sizes; `fixed` holds critical or inverse_nu at a number, and has one for the exponent
+    of every observable [observables], NaN where it is free.
     """
     span = float(np.ptp(np.asarray(tables.log_size)))
     axes = {
@@ -68,10 +69,14 @@ def starts(tables: Table, fixed: Mapping[str, float], count: int) -> tuple[np.nd
         "inverse_nu": np.geomspace(0.1, 8, 14) / span,
         "exponent": np.linspace(-8, 8, 33) / span,
     }
-    axes |= {name: np.array([value]) for name, value in fixed.items()}
+    held = fixed["exponent"]
+    axes |= {name: np.array([value]) for name, value in fixed.items() if name != "exponent"}
+    axes["exponent"] = np.unique([*(axes["exponent"] if np.isnan(held).any() else ()), *held[np.isfinite(held)]])
     shape = tuple(len(axis) for axis in axes.values())
     grid = np.stack(np.meshgrid(*axes.values(), indexing="ij"), axis=-1).reshape(-1, 3)
     found = np.asarray(_judge(tables, jnp.asarray(grid))).reshape(-1, *shape)
+    allowed = np.isnan(held)[:, None] | (axes["exponent"] == held[:, None])
+    found = np.where(allowed[:, None, None, :], found, np.inf)
     exponent = axes["exponent"][np.argmin(found, axis=3)]  # [observables, critical, inverse_nu]
     total = np.sum(np.min(found, axis=3), axis=0)
     column = np.argmin(total, axis=1)

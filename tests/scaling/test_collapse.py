@@ -78,6 +78,14 @@ def test_observables_share_the_critical_point_and_have_exponents_of_their_own():
     )
     one = collapse(size, control, value, error)
     np.testing.assert_allclose(both.exponent, [EXPONENT, 1.2], atol=0.03)
+    held = collapse(
+        *(np.tile(column, 2) for column in (size, control)),
+        np.concatenate([value, noisy]),
+        np.concatenate([error, 0.02 * peak]),
+        observable=which,
+        exponent=[np.nan, 1.2],
+    )
+    assert held.exponent[1] == pytest.approx(1.2) and held.exponent_se[1] == 0 < held.exponent_se[0]
     assert both.critical_se < one.critical_se
     assert abs(both.critical - CRITICAL) < 3 * np.hypot(both.critical_se, both.critical_sys)
     exponents, covariance = both.exponents("beta/nu", "gamma/nu")
