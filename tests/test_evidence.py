@@ -31,8 +31,8 @@ CASES = [
 @pytest.mark.parametrize(("family", "power", "verdict"), CASES)
 def test_each_kind_is_told_from_its_curves_and_scatter(family, power, verdict):
     rng, sharpness = np.random.default_rng(0), (DATA_SIZES[:, None] / 64.0) ** power
-    found = [weigh("ability", family(rng, sharpness), DATA_SIZES, PARAMS, changes=True) for _ in range(6)]
-    assert [evidence.verdict for evidence in found].count(verdict) >= 5
+    found = [weigh("ability", family(rng, sharpness), DATA_SIZES, PARAMS, changes=True) for _ in range(4)]
+    assert [evidence.verdict for evidence in found].count(verdict) >= 3
     evidence = found[0]
     assert evidence.susceptibility.value.shape == evidence.bimodality.p_value.shape == (4, 16)
     low, high = evidence.collapse.inverse_nu_interval
