@@ -18,7 +18,7 @@ from jaxphase.scaling import master
 from jaxphase.scaling.quality import Table, quality, starts
 
 COLLAPSE_KINDS = ("transition", "crossover", "no collapse", "not enough data")
-STARTS = 6
+STARTS = 12
 FRACTIONS = (1.0, 0.6, 0.35, 0.2)  # of the range of x
 DROPPED = (0, 1, 2)  # smallest sizes
 LEAST_SIZES = 3

@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 LEAST_COVERAGE = 0.5  # of the points, for a place in the grid to count
+BANDS = 4
 AT_ONCE = 64  # places of the grid
 
 
@@ -56,8 +57,8 @@ def quality(table: Table, critical: Array, inverse_nu: Array, exponent: Array) -
 
 
 def starts(tables: Table, fixed: Mapping[str, float], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where fits may start: critical [count], inverse_nu [count] and exponent [count, observables] of the least S, each
-    at another critical control.
+    """Where fits may start: critical [count], inverse_nu [count] and exponent [count, observables] of the least S in
+    each band of inverse_nu, each there at another critical control; fewer where one is held.
 
     tables: of every observable, stacked. The grid goes over the range of the control, and in exponents as far as eight
     e-foldings over the range of sizes; `fixed` holds critical or inverse_nu at a number, and has one for the exponent
@@ -79,9 +80,15 @@ def starts(tables: Table, fixed: Mapping[str, float], count: int) -> tuple[np.nd
     found = np.where(allowed[:, None, None, :], found, np.inf)
     exponent = axes["exponent"][np.argmin(found, axis=3)]  # [observables, critical, inverse_nu]
     total = np.sum(np.min(found, axis=3), axis=0)
-    column = np.argmin(total, axis=1)
-    rows = np.argsort(np.min(total, axis=1), kind="stable")[:count]
-    return axes["critical"][rows], axes["inverse_nu"][column[rows]], exponent[:, rows, column[rows]].T
+    # Where curves vanish on both sides a steep scaling makes zeros fall on zeros, so S alone may prefer it: every band
+    # of 1/nu has its starts.
+    bands = np.array_split(np.arange(total.shape[1]), min(BANDS, total.shape[1]))
+    rows, columns = [], []
+    for band in bands:
+        best = np.argsort(np.min(total[:, band], axis=1), kind="stable")[: count // len(bands)]
+        rows += best.tolist()
+        columns += band[np.argmin(total[best][:, band], axis=1)].tolist()
+    return axes["critical"][rows], axes["inverse_nu"][columns], exponent[:, rows, columns].T
 
 
 @jax.jit
