@@ -116,9 +116,9 @@ def collapse(
     itself (-beta/nu of a magnetization, gamma/nu of a susceptibility). quality is S of all points at the answer,
     coverage the share of them that S is made of, chi2_per_dof that of the weightiest window in units of the errors.
 
-    Of 40 families with known exponents the intervals cover 93 to 100 %; of 200 families that do not sharpen 1 % pass for
-    a transition. A correction to scaling that is not allowed for hides in the exponent: one of 40 % at the smallest size
-    leaves its interval 23 % coverage, with corrections=True 80 %, and 83 % for 1/nu.
+    Of 40 families with known exponents the intervals cover 93 to 100 %; of 200 families that do not sharpen 1 % pass
+    for a transition. A correction to scaling that is not allowed for hides in the exponent: one of 40 % at the smallest
+    size leaves its interval 23 % coverage, with corrections=True 80 %, and 83 % for 1/nu.
 
     Runs in double precision on its own; not for use inside `jit`. Raises ValueError for shapes that do not match.
     """
