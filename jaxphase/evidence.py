@@ -38,6 +38,8 @@ class Evidence:
 def weigh(metric: str, values: np.ndarray, data_sizes: np.ndarray, params: np.ndarray, changes: bool) -> Evidence:
     """Evidence from the values of a metric [data_sizes, sizes, seeds]; changes: whether a detector has found a
     crossover or a step at any data size."""
+    # One run a size has no scatter, which is a missing second one.
+    values = np.pad(values, ((0, 0), (0, 0), (0, max(2 - values.shape[2], 0))), constant_values=np.nan)
     measured = metric, *(type(moment)(*map(np.asarray, moment)) for moment in _moments(values))
     nothing = [] if changes else ["no curve has a crossover or a step"]
     if len(values) < LEAST_DATA_SIZES:
@@ -69,7 +71,7 @@ def _collapse(values: np.ndarray, data_sizes: np.ndarray, control: np.ndarray) -
     square = np.where(np.isfinite(values), np.square(values - mean[..., None]), 0).sum(axis=2)
     error = np.sqrt(square / np.maximum(count - 1, 1) / np.maximum(count, 1))
     # The scatter of a few seeds is itself uncertain: no error is taken as below the half of the typical one.
-    error = np.maximum(error, np.median(error[known]) / 2)
+    error = np.maximum(error, np.median(error[known]) / 2) if known.any() else error
     size, control = np.meshgrid(data_sizes, control, indexing="ij")
     return scaling.collapse(*(column[known] for column in (size, control, mean, error)))
 
@@ -100,7 +102,7 @@ def _reasons(order: scaling.Order, collapse: scaling.Collapse, data_sizes: np.nd
         where = f"at data size {data_sizes[order.judged]:,.6g}"
         reasons.append(f"where equal models scatter most, they {heaps} {where} (p = {p_value:.2g})")
     fell = COLLAPSE_KINDS[collapse.kind]
-    if fell != "not enough data":
+    if np.isfinite(collapse.inverse_nu):
         words = {
             "transition": f"the curves fall on one, 1/nu = {collapse.inverse_nu:.2f}",
             "crossover": f"the curves fall on one without sharpening, 1/nu = {collapse.inverse_nu:.2f}",

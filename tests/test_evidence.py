@@ -52,6 +52,14 @@ def test_what_does_not_change_is_none_and_two_data_sizes_are_undecided():
     assert {nothing.verdict, two.verdict} <= set(VERDICTS)
 
 
+@pytest.mark.parametrize("data_sizes", [1, 4])
+def test_one_run_a_size_has_no_scatter(data_sizes):
+    values = continuous(np.random.default_rng(3), np.ones((4, 1)))[:data_sizes, :, :1]
+    evidence = weigh("ability", values, DATA_SIZES[:data_sizes], PARAMS, changes=True)
+    assert np.isnan(evidence.susceptibility.value).all() and (evidence.bimodality.status == 3).all()
+    assert evidence.verdict in ("undecided", "crossover") and "nan" not in " ".join(evidence.reasons)
+
+
 def test_missing_models_are_left_out():
     values = continuous(np.random.default_rng(2), (DATA_SIZES[:, None] / 64.0) ** 0.4)
     values[:, 3] = np.nan
