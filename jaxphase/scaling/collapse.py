@@ -1,7 +1,7 @@
 """Do curves of several sizes fall on one another when they are scaled, A = L**exponent f((g - critical) L**(1/nu))?
 
-A transition sharpens with size, so its curves collapse with 1/nu > 0; a crossover's do not. The fit is repeated in parts
-of the data (see `windows`), for its statistical errors alone are about a wrong place.
+A transition sharpens with size, so its curves collapse with 1/nu > 0; a crossover's do not. The fit is repeated in
+parts of the data (see `windows`), for its statistical errors alone are about a wrong place.
 """
 
 import math
