@@ -97,7 +97,8 @@ class PhaseTransitionConfig:
     """The question: over which ranges to look for a transition, and in which order parameter.
 
     Ranges are (lowest, highest), sampled evenly in the logarithm, both ends included. `order_parameter` names the
-    metric that the phase diagram and the headline verdict are about.
+    metric that the phase diagram and the headline verdict are about. `renormalization_steps` is how often `jaxphase rg`
+    halves the models, and `criticality_threshold` from where on their criticality is called critical.
     """
 
     model_size_range: tuple[int, int] = (700, 60_000)
@@ -107,8 +108,16 @@ class PhaseTransitionConfig:
     training_steps_range: tuple[int, int] = (10, 600)
     training_steps_samples: int = 6
     order_parameter: str = "mutual_information"
+    renormalization_steps: int = 3
+    criticality_threshold: float = 0.8
 
     def __post_init__(self):
+        _whole("renormalization_steps", self.renormalization_steps, least=1)
+        _number("criticality_threshold", self.criticality_threshold, positive=True)
+        if self.criticality_threshold >= 1:
+            raise InputError(
+                f"criticality_threshold is {self.criticality_threshold}: give a number below 1, which is criticality."
+            )
         for axis in ("model_size", "data_size", "training_steps"):
             low_high = _increasing(f"{axis}_range", getattr(self, f"{axis}_range"))
             if len(low_high) != 2:

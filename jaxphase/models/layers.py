@@ -82,8 +82,12 @@ class RMSNorm(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features] -> [..., features]."""
+        return self.normalise(x) * self.gain[...]
+
+    def normalise(self, x: Array) -> Array:
+        """Without the gain."""
         mean_square = jnp.sum(x * x, axis=-1, keepdims=True) / self.live[...]
-        return x * jax.lax.rsqrt(mean_square + self.epsilon) * self.gain[...]
+        return x * jax.lax.rsqrt(mean_square + self.epsilon)
 
 
 class GroupNorm(nnx.Module):
@@ -128,6 +132,10 @@ class Attention(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """[n, positions, width] -> [n, positions, width]."""
+        return self.out(self.mix(x))
+
+    def mix(self, x: Array) -> Array:
+        """What every head found, side by side: [n, positions, width]."""
         n, positions, width = x.shape
         query, key, value = (
             layer(x).reshape(n, positions, width // self.head_size, self.head_size)
@@ -138,8 +146,7 @@ class Attention(nnx.Module):
         score = jnp.einsum("nthd,nshd->nhts", query, key) * self.head_size**-0.5
         if self.causal:
             score = jnp.where(jnp.tri(positions, dtype=bool), score, -jnp.inf)
-        mixed = jnp.einsum("nhts,nshd->nthd", jax.nn.softmax(score), value)
-        return self.out(mixed.reshape(x.shape))
+        return jnp.einsum("nhts,nshd->nthd", jax.nn.softmax(score), value).reshape(x.shape)
 
 
 def rotate(x: Array) -> Array:

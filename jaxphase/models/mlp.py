@@ -47,7 +47,7 @@ class MLP(nnx.Module):
                 Block(width if i else features, width, "hidden" if i else "input", scheme, rng) for i in range(depth)
             ]
 
-        self.vocabulary, self.answer = reads.vocabulary, head
+        self.reads, self.answer = reads, head
         code = [Dense(width, bottleneck, "readout", scheme, rng)] if bottleneck else []
         self.encoder = nnx.List(stack(reads.size * max(reads.vocabulary, 1)) + code)
         if head.layout is None:
@@ -56,9 +56,13 @@ class MLP(nnx.Module):
             mirror = stack(bottleneck) if bottleneck else []
             self.decoder = nnx.List([*mirror, Dense(width, outputs_of(head.layout), "readout", scheme, rng)])
 
+    def numbers(self, rows: Array) -> Array:
+        """What the first layer reads [n, inputs]: the rows, or their tokens as one-hot vectors."""
+        return jax.nn.one_hot(rows, self.reads.vocabulary).reshape(len(rows), -1) if self.reads.vocabulary else rows
+
     def encode(self, rows: Array) -> Array:
         """Representation [n, features] of rows [n, numbers or positions]: the last hidden layer, or the bottleneck."""
-        x = jax.nn.one_hot(rows, self.vocabulary).reshape(len(rows), -1) if self.vocabulary else rows
+        x = self.numbers(rows)
         for layer in self.encoder:
             x = layer(x)
         return x

@@ -101,7 +101,8 @@ class Patches(nnx.Module):
         if side < 1 or rows % side or columns % side:
             raise InputError(f"patch is {side}: give a divisor of the image's sides {rows} and {columns}.")
         self.shape, self.side = reads.shape, side
-        self.positions = (rows // side) * (columns // side)
+        self.sides = rows // side, columns // side
+        self.positions = self.sides[0] * self.sides[1]
         self.embed = Places(side * side * channels, self.positions, width, scheme, rng)
 
     def __call__(self, images: Array) -> Array:

@@ -48,6 +48,7 @@ class Tokens(nnx.Module):
     def __init__(
         self, reads: Layout, width: int, rng: np.random.Generator | None, scheme: Parametrization, *, places: bool
     ):
+        self.sides = reads.shape
         (self.positions,) = reads.shape
         self.table = nnx.Param(normal(rng, (reads.vocabulary, width), scheme.init_std("input", 1)), role="input")
         self.place = nnx.Param(normal(rng, (self.positions, width), PLACE_STD), role="input") if places else None

@@ -40,12 +40,16 @@ class Autoencoding:
         """What the model gives back."""
         return Head(self.layout)
 
+    def inputs(self, rows: Array, key: Array) -> Array:
+        """What the model reads of rows in training."""
+        return augment.noise(key, rows, self.noise) if self.noise else rows
+
     def loss(self, model, rows: Array, key: Array) -> Array:
         """Error per row [n] of rows [n, numbers or positions]."""
+        answers = model(self.inputs(rows, key))
         if self.layout.kind == "tokens":
-            return jnp.mean(cross_entropy(model(rows), rows), axis=-1)
-        seen = augment.noise(key, rows, self.noise) if self.noise else rows
-        return jnp.mean((model(seen) - rows) ** 2, axis=-1)
+            return jnp.mean(cross_entropy(answers, rows), axis=-1)
+        return jnp.mean((answers - rows) ** 2, axis=-1)
 
     def represent(self, model, rows: Array) -> Array:
         """Code [n, features] of rows."""

@@ -41,11 +41,14 @@ class JointEmbedding:
         """What the model gives back."""
         return Head(dims=int(self.dims))
 
+    def inputs(self, rows: Array, key: Array) -> Array:
+        """What the model reads of rows in training: their two views, one after the other."""
+        first, second = rows if self.paired else (rows, rows)
+        return jnp.concatenate(two_views(self.layout, key, first, second, self.strength))
+
     def loss(self, model, rows: Array, key: Array) -> Array:
         """Loss [n] of rows [n, numbers or positions] as one batch; its mean is that of the paper."""
-        first, second = rows if self.paired else (rows, rows)
-        projections = model(jnp.concatenate(two_views(self.layout, key, first, second, self.strength)))
-        return self.compare(projections[: len(first)], projections[len(first) :])
+        return self.compare(*jnp.split(model(self.inputs(rows, key)), 2))
 
     def represent(self, model, rows: Array) -> Array:
         """Representation [n, features], before the projection, of rows as they are."""

@@ -48,15 +48,23 @@ class MaskedModeling:
         """What the model gives back."""
         return Head(self.layout)
 
+    def inputs(self, rows: Array, key: Array) -> Array:
+        """What the model reads of rows in training."""
+        return self._masked(rows, key)[0]
+
     def loss(self, model, rows: Array, key: Array) -> Array:
         """Error per row [n], averaged over what is hidden, of rows [n, numbers or positions]."""
-        if self.layout.kind == "tokens":
-            seen, hidden = augment.mask_tokens(key, rows, self.mask_fraction, self.layout.vocabulary)
-            error = cross_entropy(model(seen), rows)
-        else:
-            hidden = self.draw_mask(key, len(rows))
-            error = jnp.square(model(self.view(rows, 1 - hidden)) - rows)
+        seen, hidden = self._masked(rows, key)
+        answers = model(seen)
+        error = cross_entropy(answers, rows) if self.layout.kind == "tokens" else jnp.square(answers - rows)
         return jnp.sum(error * hidden, axis=-1) / jnp.maximum(jnp.sum(hidden, axis=-1), 1)
+
+    def _masked(self, rows: Array, key: Array) -> tuple[Array, Array]:
+        """What is seen of rows, and what of them is hidden."""
+        if self.layout.kind == "tokens":
+            return augment.mask_tokens(key, rows, self.mask_fraction, self.layout.vocabulary)
+        hidden = self.draw_mask(key, len(rows))
+        return self.view(rows, 1 - hidden), hidden
 
     def represent(self, model, rows: Array) -> Array:
         """Representation [n, features] of whole rows."""

@@ -34,11 +34,15 @@ class Recipe(NamedTuple):
     positions: int
 
 
-def recipe(spec: SweepSpec) -> Recipe:
-    """Look up what the spec names, check its options and data sizes, and that each piece goes with the others."""
-    make = DATA[spec.data]
-    _check_options("data_options", spec.data, spec.data_options, inspect.signature(make).parameters.values())
-    source = _load(spec.data, tuple(sorted(spec.data_options.items())))
+def recipe(spec: SweepSpec, source: Source | None = None) -> Recipe:
+    """Look up what the spec names, check its options and data sizes, and that each piece goes with the others.
+
+    `source` takes the place of the data that the spec names: those at another resolution, for example.
+    """
+    if source is None:
+        known = inspect.signature(DATA[spec.data]).parameters.values()
+        _check_options("data_options", spec.data, spec.data_options, known)
+        source = _load(spec.data, tuple(sorted(spec.data_options.items())))
     if spec.data_sizes[-1] > len(source.splits.train):
         raise InputError(
             f"data_sizes asks for {spec.data_sizes[-1]} rows: {spec.data} has {len(source.splits.train)} to train on."

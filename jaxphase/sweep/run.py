@@ -12,7 +12,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import xarray as xr
-from flax import nnx
 
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml, to_toml
 from jaxphase.data import Splits
@@ -310,38 +309,4 @@ def label(spec: SweepSpec, parts: Recipe, config: PhaseTransitionConfig, the_pla
     attributes = {"spec": to_toml(spec, config), "platform": the_plan.platform, "devices": the_plan.devices}
     return xr.Dataset(
         variables, coordinates, attributes | complexity | {f"{name}_version": v for name, v in versions.items()}
-    )
-
-
-def extract(
-    folder: str | Path, *, size: int, data_size: int, seed: int, learning_rate: float | None = None
-) -> nnx.Module:
-    """A trained model of a finished sweep as a plain Flax module of its true shape, without padding.
-
-    `size` is the requested size, as in the Dataset; learning_rate is needed if the sweep has several. Raises InputError
-    for a lane that the sweep does not have.
-    """
-    files = Folder(Path(folder))
-    if not files.result.exists():
-        raise InputError(f"{folder} holds no finished sweep: finish it with resume, or name another folder.")
-    spec, _ = read_toml(files.spec)
-    if learning_rate is None and len(spec.learning_rates) > 1:
-        raise InputError(f"learning_rate is missing: choose one of {', '.join(map(str, spec.learning_rates))}.")
-    wanted = size, data_size, seed, spec.learning_rates[0] if learning_rate is None else learning_rate
-    parts = recipe(spec)
-    the_plan = plan(spec, parts, **json.loads(files.plan.read_text()))
-    for number, bucket in enumerate(the_plan.buckets):
-        for row, lane in enumerate(bucket.lanes):
-            if (lane.size, lane.data_size, lane.seed, lane.learning_rate) == wanted:
-                state, numbers = initialise(bucket, spec, parts, rows_of(the_plan, bucket))
-                _, (state, _) = Checkpointer(files.bucket(number)).restore((state, empty_table(spec, state)))
-                model = parts.build(lane.width, None)
-                structure = jax.tree.structure(nnx.state(model, nnx.Param))
-                leaves = zip(jax.tree.leaves(state.weights), numbers.live_shapes, strict=True)
-                live = [np.array(leaf[row][tuple(map(slice, shape[row]))]) for leaf, shape in leaves]
-                nnx.update(model, jax.tree.unflatten(structure, live))
-                return model
-    raise InputError(
-        f"{folder} has no model of size {size}, data size {data_size}, seed {seed} and learning rate {wanted[3]}: see "
-        "its spec.toml."
     )

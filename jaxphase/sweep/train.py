@@ -223,7 +223,7 @@ def look_at_lane(
 ) -> tuple[dict[str, Array], Prepared | None]:
     """What is wanted of losses and spectra of one lane as it is, and its probe made ready if that is wanted."""
     model = nnx.merge(graph, state.weights, numbers.per_model)
-    train_loss, val_loss = evaluation_losses(parts, model, images, own)
+    train_loss, val_loss = evaluation_losses(parts, model, own, held_out_rows(parts, images))
     metrics = {"train_loss": train_loss, "val_loss": val_loss, "generalization_gap": val_loss - train_loss}
     if set(wanted) <= set(metrics):
         return metrics, None
@@ -265,19 +265,31 @@ def evaluation_views(parts: Recipe, images: Splits) -> tuple[Array, Array]:
     return two_views(source.layout, jax.random.key(EVALUATION_SEED), *pair, strength=1.0)
 
 
-def evaluation_losses(parts: Recipe, model, images: Splits, own: Array) -> tuple[Array, Array]:
-    """Mean loss on the lane's own rows and on the validation split, in as many whole batches as this one has.
+def evaluation_losses(parts: Recipe, model, *rows: Array) -> Array:
+    """Mean loss [k] on each of k sets of rows, as many in each, in whole batches.
 
-    Both in one pass, which is half the program to compile.
+    All in one pass, which is half the program to compile; the masks and views of all are the same: common random
+    numbers.
     """
-    held_out = images.validation[places(parts, jnp.arange(own.shape[-2]), len(images.validation))]
-    axis, batches = own.ndim - 2, max(own.shape[-2] // parts.batch_size, 1)
-    both = jnp.concatenate([own, held_out], axis)
-    both = both.reshape(*both.shape[:axis], 2 * batches, -1, both.shape[-1])
-    # The masks and views of both halves are the same: common random numbers.
-    keys = jnp.tile(jax.random.split(jax.random.key(EVALUATION_SEED), batches), 2)
-    losses = jax.lax.map(lambda one: jnp.mean(parts.objective.loss(model, *one)), (jnp.moveaxis(both, axis, 0), keys))
-    return jnp.mean(losses[:batches]), jnp.mean(losses[batches:])
+    axis = rows[0].ndim - 2
+    batches = max(rows[0].shape[axis] // parts.batch_size, 1)
+    together = jnp.concatenate(rows, axis)
+    together = together.reshape(*together.shape[:axis], len(rows) * batches, -1, together.shape[-1])
+    keys = jnp.tile(jax.random.split(jax.random.key(EVALUATION_SEED), batches), len(rows))
+    cut = jnp.moveaxis(together, axis, 0), keys
+    losses = jax.lax.map(lambda one: jnp.mean(parts.objective.loss(model, *one)), cut)
+    return losses.reshape(len(rows), batches).mean(axis=1)
+
+
+def held_out_rows(parts: Recipe, images: Splits) -> Array:
+    """The rows that a validation loss is measured on: as many whole batches as the validation split has."""
+    return images.validation[places(parts, whole_batches(parts), len(images.validation))]
+
+
+def whole_batches(parts: Recipe) -> Array:
+    """Places 0, 1, ... of as many whole batches as the validation split has, or of all of it if it has none."""
+    held_out = len(parts.source.splits.validation)
+    return jnp.arange(max(held_out // parts.batch_size, 1) * min(parts.batch_size, held_out))
 
 
 def batch_places(parts: Recipe, numbers: Numbers, step: Array) -> Array:
@@ -291,9 +303,8 @@ def batch_places(parts: Recipe, numbers: Numbers, step: Array) -> Array:
 def own_places(parts: Recipe, numbers: Numbers) -> Array:
     """Places of the rows that a lane's training loss is measured on: whole batches, as many as the validation split
     has. A lane with less data than that goes through it again."""
-    held_out = len(parts.source.splits.validation)
-    index = jnp.arange(max(held_out // parts.batch_size, 1) * min(parts.batch_size, held_out))
-    return places(parts, numbers.data_offset + index % numbers.data_size, len(parts.source.splits.train))
+    index = numbers.data_offset + whole_batches(parts) % numbers.data_size
+    return places(parts, index, len(parts.source.splits.train))
 
 
 def places(parts: Recipe, index: Array, count: int) -> Array:

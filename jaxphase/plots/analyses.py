@@ -2,8 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import numpy as np
 from jaxphase.analysis import Analysis
 from jaxphase.errors import InputError
 from jaxphase.findings import Finding, exactly, in_figures, label, size_unit
+from jaxphase.plots.style import colors, edges, new_figure, save
 from jaxphase.scaling import COLLAPSE_KINDS
 from jaxphase.scaling.moments import LEAST_SEEDS
 
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "figure.dpi": 100,
-}
 COLUMNS = 3
 # Degrees of the polynomial in log size that a kind is drawn as.
 _DEGREES = {"constant": 0, "linear": 1}
@@ -54,7 +39,7 @@ def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure"
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
     words = 0.16 * analysis.dataset.sizes.get("data_size", 1)  # a line of words above the panel for each data size
-    with _figure(3.05 * columns + 0.4, (3.0 + words) * rows + 0.6) as figure:
+    with new_figure(3.05 * columns + 0.4, (3.0 + words) * rows + 0.6) as figure:
         grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False, height_ratios=(3.4, 1) * rows)
         panels, strips = grid[::2].ravel(), grid[1::2].ravel()
         for axes in (*panels[len(names) :], *strips[len(names) :]):
@@ -78,14 +63,14 @@ def phase_diagram(analysis: Analysis) -> "Figure":
     data = analysis.dataset
     if data.sizes.get("data_size", 1) < 2:
         raise InputError("a phase diagram needs at least two data sizes: give a column of them as group.")
-    with _figure(6.4, 4.2) as figure:
+    with new_figure(6.4, 4.2) as figure:
         axes = figure.subplots()
         values = data[analysis.order_parameter].transpose("data_size", "size", "seed").mean("seed").values
         params, data_sizes = np.asarray(data.params, float), np.asarray(data.data_size, float)
-        mesh = axes.pcolormesh(_edges(params), _edges(data_sizes), values, cmap="cividis", rasterized=True)
+        mesh = axes.pcolormesh(edges(params), edges(data_sizes), values, cmap="cividis", rasterized=True)
         title, unit = _named(analysis, analysis.order_parameter)
         figure.colorbar(mesh, ax=axes, label=f"{title} ({unit})" if unit != title else title, pad=0.02)
-        axes.set(xscale="log", yscale="log", xlim=_edges(params)[[0, -1]], ylim=_edges(data_sizes)[[0, -1]])
+        axes.set(xscale="log", yscale="log", xlim=edges(params)[[0, -1]], ylim=edges(data_sizes)[[0, -1]])
         axes.set_xlabel(f"model size ({size_unit(data)})")
         axes.set_ylabel(f"data size ({label(data, 'data_size')})")
         axes.set_yticks(data_sizes, [exactly(size) for size in data_sizes])
@@ -101,9 +86,9 @@ def fluctuations(analysis: Analysis) -> "Figure":
     params = np.asarray(data.params, float)
     findings = analysis.of_order()
     title, unit = _named(analysis, analysis.order_parameter)
-    with _figure(9.5, 3.6) as figure:
+    with new_figure(9.5, 3.6) as figure:
         panels = figure.subplots(1, 3)
-        for i, (finding, color) in enumerate(zip(findings, _colors(len(findings)), strict=True)):
+        for i, (finding, color) in enumerate(zip(findings, colors(len(findings)), strict=True)):
             values = _values(analysis, finding)
             panels[0].plot(params, values, ".", color=color, ms=3, alpha=0.4, mew=0)
             panels[0].plot(params, _mean(values), color=color, lw=1.3)
@@ -136,9 +121,9 @@ def collapse(analysis: Analysis) -> "Figure":
     params = np.asarray(data.params, float)
     findings = analysis.of_order()
     title, unit = _named(analysis, analysis.order_parameter)
-    with _figure(7.4, 3.7) as figure:
+    with new_figure(7.4, 3.7) as figure:
         left, right = figure.subplots(1, 2)
-        for finding, color in zip(findings, _colors(len(findings)), strict=True):
+        for finding, color in zip(findings, colors(len(findings)), strict=True):
             values = _values(analysis, finding)
             error = np.nanstd(values, axis=1, ddof=1) / np.sqrt(np.maximum(np.isfinite(values).sum(axis=1), 1))
             relative = finding.data_size / findings[0].data_size
@@ -156,11 +141,6 @@ def collapse(analysis: Analysis) -> "Figure":
         right.set_title(f"scaled with data size D: {COLLAPSE_KINDS[found.kind]}", loc="left", fontweight="bold")
         _legend_of_data_sizes(figure, analysis, 1)
     return figure
-
-
-def save(figure: "Figure", path: str | Path) -> None:
-    """Write a figure as PNG with 200 dots per inch."""
-    figure.savefig(path, format="png", dpi=200)
 
 
 def write_figures(analysis: Analysis, folder: str | Path) -> None:
@@ -199,21 +179,11 @@ def predict(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarr
     return np.polynomial.Polynomial.fit(np.log10(x), y, _DEGREES.get(finding.kind, 1))(log_size)
 
 
-@contextmanager
-def _figure(width: float, height: float) -> Iterator["Figure"]:
-    """A figure in our style that no global state knows of."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        yield Figure(figsize=(width, height), layout="constrained")
-
-
 def _panel(panel: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
     """One metric: what was measured, what it was judged to be."""
     params = np.asarray(analysis.dataset.params, float)
     dense = np.geomspace(params.min(), params.max(), 200)
-    for finding, color in zip(findings, _colors(len(findings)), strict=True):
+    for finding, color in zip(findings, colors(len(findings)), strict=True):
         values = _values(analysis, finding)
         count = np.isfinite(values).sum(axis=1)
         x, values, count = params[count > 0], values[count > 0], count[count > 0]
@@ -242,7 +212,7 @@ def _panel(panel: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
 def _strip(strip: "Axes", findings: list[Finding]) -> None:
     """The slope of a metric per decade of size, its 95 % band, and where it is steepest."""
     strip.axhline(0, color="0.75", lw=0.8, zorder=0)
-    for finding, color in zip(findings, _colors(len(findings)), strict=True):
+    for finding, color in zip(findings, colors(len(findings)), strict=True):
         if finding.slope is None:
             continue
         sizes, value, error = map(np.asarray, finding.slope[:3])
@@ -256,7 +226,7 @@ def _strip(strip: "Axes", findings: list[Finding]) -> None:
 
 def _verdicts(panel: "Axes", findings: list[Finding]) -> None:
     """The verdict of each curve, in its colour, between the title and the curves."""
-    for i, (finding, color) in enumerate(zip(findings, _colors(len(findings)), strict=True)):
+    for i, (finding, color) in enumerate(zip(findings, colors(len(findings)), strict=True)):
         words = finding.verdict
         if finding.kind == "sigmoid":
             words = "crossover at {} [{}, {}]".format(*map(in_figures, (finding.critical_size, *finding.interval)))
@@ -291,7 +261,7 @@ def _legend_of_data_sizes(figure: "Figure", analysis: Analysis, columns: int) ->
     groups = np.atleast_1d(data.data_size.values).tolist() if "data_size" in data.coords else []
     handles = [
         Line2D([], [], color=color, marker="o", ms=4, lw=1.3, label=f"{exactly(size)} {label(data, 'data_size')}")
-        for size, color in zip(groups, _colors(len(groups)), strict=True)
+        for size, color in zip(groups, colors(len(groups)), strict=True)
     ]
     if handles:
         figure.legend(handles=handles, loc="outside upper center", ncols=2 * columns)
@@ -337,19 +307,3 @@ def _named(analysis: Analysis, metric: str) -> tuple[str, str]:
     """Long name and unit; a metric without a unit is measured in itself."""
     title = label(analysis.dataset, metric)
     return title, analysis.dataset[metric].attrs.get("units", title)
-
-
-def _colors(count: int) -> list:
-    """Colours in order of data size that stay apart for the colour-blind and on white."""
-    from matplotlib import colormaps
-
-    return (
-        [colormaps["plasma"](place) for place in np.linspace(0.05, 0.62, count)] if count > 1 else ["#0b5394"][:count]
-    )
-
-
-def _edges(centers: np.ndarray) -> np.ndarray:
-    """Edges of cells, midway between their centres in the logarithm."""
-    log = np.log(centers)
-    middle = (log[1:] + log[:-1]) / 2
-    return np.exp(np.concatenate([[2 * log[0] - middle[0]], middle, [2 * log[-1] - middle[-1]]]))
