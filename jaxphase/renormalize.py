@@ -291,6 +291,8 @@ def _label(trained: Trained, scales: list[Scale], variants: tuple[str, ...], fou
         [count_parameters(scale.parts.build(int(width), None)) for scale, width in zip(scales, row, strict=True)]
         for row in widths
     ]
+    threshold = trained.config.criticality_threshold
+    attributes = {"spec": to_toml(trained.spec, trained.config), "criticality_threshold": threshold}
     coordinates = {
         "variant": list(variants),
         "size": ("size", sizes, {"long_name": "requested parameters"}),
@@ -300,4 +302,4 @@ def _label(trained: Trained, scales: list[Scale], variants: tuple[str, ...], fou
         "params": (("size", "scale"), params, {"long_name": "parameters"}),
         "width": (("size", "scale"), widths, {"long_name": "width"}),
     }
-    return xr.Dataset(variables, coordinates, {"spec": to_toml(trained.spec, trained.config)})
+    return xr.Dataset(variables, coordinates, attributes)

@@ -1,6 +1,76 @@
-"""Renormalization: exact maps, trained networks and their activations, coarse-grained and followed."""
+"""Renormalization: exact maps and their fixed points, trained networks and their activations, coarse-grained step by
+step, and depth as a scale."""
 
+from .clusters import ClusterFlow, cluster_flow
 from .coarse_grain import METHODS, Coarse, coarse_grain
 from .couplings import Couplings, couplings
+from .flow import DIRECTIONS, POINTS, FixedPoints, Flow, fixed_points, flow
+from .kernel_flow import KernelFlow, kernel_flow
+from .linearize import CriticalExponents, Linearized, critical_exponents, linearized
+from .mean_field import correlation_map, critical_line, fixed_point, variance_map
+from .measured_flow import FLOWS, MeasuredFixedPoint, measured_fixed_point
+from .phenomenological import VERDICTS, Phenomenological, phenomenological
+from .shells import MomentumFlow, momentum_flow
+from .signal import PHASES, Chi, Criticality, PhaseDiagram, chi, criticality_index, phase_diagram, propagate
+from .spectrum import (
+    MarchenkoPastur,
+    PowerTail,
+    Ranks,
+    marchenko_pastur,
+    marchenko_pastur_density,
+    spectral_exponent,
+    spectral_ranks,
+)
+from .surrogates import phase_randomised, same_spectrum, shuffled
 
-__all__ = ["METHODS", "Coarse", "Couplings", "coarse_grain", "couplings"]
+__all__ = [
+    "DIRECTIONS",
+    "FLOWS",
+    "METHODS",
+    "PHASES",
+    "POINTS",
+    "VERDICTS",
+    "Chi",
+    "ClusterFlow",
+    "Coarse",
+    "Couplings",
+    "CriticalExponents",
+    "Criticality",
+    "FixedPoints",
+    "Flow",
+    "KernelFlow",
+    "Linearized",
+    "MarchenkoPastur",
+    "MeasuredFixedPoint",
+    "MomentumFlow",
+    "PhaseDiagram",
+    "Phenomenological",
+    "PowerTail",
+    "Ranks",
+    "chi",
+    "cluster_flow",
+    "coarse_grain",
+    "correlation_map",
+    "couplings",
+    "critical_exponents",
+    "critical_line",
+    "criticality_index",
+    "fixed_point",
+    "fixed_points",
+    "flow",
+    "kernel_flow",
+    "linearized",
+    "marchenko_pastur",
+    "marchenko_pastur_density",
+    "measured_fixed_point",
+    "momentum_flow",
+    "phase_diagram",
+    "phase_randomised",
+    "phenomenological",
+    "propagate",
+    "same_spectrum",
+    "shuffled",
+    "spectral_exponent",
+    "spectral_ranks",
+    "variance_map",
+]

@@ -6,6 +6,7 @@ NamedTuples of arrays `[control, replica, ...]`.
 """
 
 from . import (
+    block_spins,
     clusters,
     curie_weiss,
     ising,
@@ -13,11 +14,13 @@ from . import (
     perceptron,
     percolation,
     random_graph,
+    renormalization_maps,
     spiked,
     superposition,
 )
 
 __all__ = [
+    "block_spins",
     "clusters",
     "curie_weiss",
     "ising",
@@ -25,6 +28,7 @@ __all__ = [
     "perceptron",
     "percolation",
     "random_graph",
+    "renormalization_maps",
     "spiked",
     "superposition",
 ]
