@@ -1,4 +1,7 @@
-"""The command line as a user meets it: results in a folder, and one sentence with exit code 2 for bad input."""
+"""The command line as a user meets it: results in a folder, and one sentence with exit code 2 for bad input.
+
+What starts JAX, trains or is killed has a process of its own; the rest is run in this one, which takes seconds less.
+"""
 
 import json
 import os
@@ -8,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from jaxphase import cli
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,6 +35,25 @@ def jaxphase(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"), "COLUMNS": "200"}
     command = [sys.executable, "-c", "from jaxphase.cli import main; main()", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """The same in this process, where JAX has started and a warning is an error."""
+
+    def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["jaxphase", *arguments])
+        monkeypatch.setattr(cli, "_start_jax", lambda: None)
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -68,43 +92,50 @@ def test_an_existing_folder_is_left_alone(swept):
     assert {path: path.stat().st_mtime_ns for path in (folder / "small").rglob("*")} == before
 
 
-def test_a_saved_sweep_can_be_looked_at_again(swept):
+def test_a_saved_sweep_can_be_looked_at_again(here, swept):
     folder, _ = swept
-    result = jaxphase("analyze", "small/sweep.nc", "--order-parameter", "val_loss", "--out", "again", cwd=folder)
+    result = here("analyze", "small/sweep.nc", "--order-parameter", "val_loss", "--out", "again", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert json.loads((folder / "again" / "analysis.json").read_text())["order_parameter"] == "val_loss"
 
 
-def test_a_plan_is_printed_and_nothing_trained(swept):
+def test_a_plan_is_printed_and_nothing_trained(here, swept):
     folder, _ = swept
     before = set(folder.iterdir())
-    result = jaxphase("plan", "small.toml", cwd=folder)
+    result = here("plan", "small.toml", cwd=folder)
     assert result.returncode == 0 and "padded to" in result.stdout and "about" in result.stdout
     assert set(folder.iterdir()) == before
 
 
-def test_settings_take_the_place_of_the_spec(tmp_path):
+def test_settings_take_the_place_of_the_spec(here, tmp_path):
     options = ("--family", "vit", "--objective", "contrastive", "--learning-rate", "0.001", "0.003", "--seeds", "2")
-    result = jaxphase("plan", *options, "--family-options", "depth=1", "--data", "glyphs", cwd=tmp_path)
+    result = here("plan", *options, "--family-options", "depth=1", "--data", "glyphs", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     # Heads of 8 are too coarse for some of the 12 sizes of the range.
     assert "7 sizes x 2 data sizes x 2 seeds x 2 learning rates" in result.stdout and not list(tmp_path.iterdir())
 
 
-def test_a_csv_of_ones_own_is_analysed(tmp_path):
+def test_a_csv_of_ones_own_is_analysed(here, tmp_path):
+    # As many curves, sizes and seeds as in test_analysis.py, whose program then serves here too.
     rng = np.random.default_rng(0)
-    rows = ["model,params,accuracy,seed"]
+    others = [f"line_{i}" for i in range(5)]
+    rows = [f"model,params,accuracy,{','.join(others)},seed"]
     for seed in range(3):
         for size in np.geomspace(1e6, 1e9, 12):
             jump = 1 / (1 + np.exp(-6 * (np.log10(size) - 7.4)))
-            rows.append(f"m,{size:.0f},{0.1 + 0.8 * jump + 0.02 * rng.standard_normal():.4f},{seed}")
+            lines = np.log10(size) + 0.02 * rng.standard_normal(5)
+            accuracy = 0.1 + 0.8 * jump + 0.02 * rng.standard_normal()
+            rows.append(f"m,{size:.0f},{accuracy:.4f},{','.join(f'{value:.4f}' for value in lines)},{seed}")
     (tmp_path / "mine.csv").write_text("\n".join(rows))
-    result = jaxphase("analyze", "mine.csv", "--x", "params", "--y", "accuracy", "--by", "seed", cwd=tmp_path)
+    columns = ("--x", "params", "--y", "accuracy", *others, "--by", "seed")
+    result = here("analyze", "mine.csv", *columns, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "mine-analysis" / "analysis.json").read_text())
-    (finding,) = report["findings"]
-    assert finding["kind"] == "sigmoid"
-    assert abs(np.log10(finding["critical_size"]) - 7.4) < 0.1
+    assert [(found["metric"], found["kind"]) for found in report["findings"]] == [
+        ("accuracy", "sigmoid"),
+        *((name, "linear") for name in others),
+    ]
+    assert abs(np.log10(report["findings"][0]["critical_size"]) - 7.4) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -118,16 +149,16 @@ def test_a_csv_of_ones_own_is_analysed(tmp_path):
         ("params,loss\n1,1\n", ["--x", "params", "--y", "loss", "--partner", "loss"], "NAME=VALUE"),
     ],
 )
-def test_bad_csv_is_one_sentence(tmp_path, text, options, message):
+def test_bad_csv_is_one_sentence(here, tmp_path, text, options, message):
     (tmp_path / "own.csv").write_text(text)
-    result = jaxphase("analyze", "own.csv", *options, cwd=tmp_path)
+    result = here("analyze", "own.csv", *options, cwd=tmp_path)
     assert result.returncode == 2
-    assert message in result.stderr and "Traceback" not in result.stderr
+    assert message in result.stderr
     assert result.stderr.startswith("jaxphase: ") and result.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["own.csv"]
 
 
-def test_bad_specs_are_one_sentence(tmp_path):
+def test_bad_specs_are_one_sentence(here, tmp_path):
     (tmp_path / "bad.toml").write_text("[sweep]\nfamily = 'lstm'\n")
     for arguments in (
         ["sweep", "bad.toml"],
@@ -140,7 +171,7 @@ def test_bad_specs_are_one_sentence(tmp_path):
         ["sweep", "--metrics", "accuracy"],
         ["plan", "--data", "arrays", "--data-options", "path=none.npz"],
     ):
-        result = jaxphase(*arguments, cwd=tmp_path)
+        result = here(*arguments, cwd=tmp_path)
         assert result.returncode == 2
         assert result.stderr.startswith("jaxphase: ") and result.stderr.count("\n") == 1, result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]

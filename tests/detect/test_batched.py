@@ -10,6 +10,7 @@ import pytest
 from jaxphase import detect
 from jaxphase.detect.batched import once_per_grid
 
+pytestmark = pytest.mark.usefixtures("optimized")
 DETECTORS = {
     "gradients": detect.gradients,
     "cusum": detect.cusum,

@@ -10,6 +10,7 @@ from scipy.stats import kstest, t
 from jaxphase.detect import fit_piecewise_power_law
 from jaxphase.detect.piecewise_power_law import fit_broken_line
 
+pytestmark = pytest.mark.usefixtures("optimized")
 DECADES = np.linspace(0, 3, 40)
 
 
