@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,6 +25,38 @@ def describe() -> dict:
         "python": platform.python_version(),
         **{name: installed(name) for name in ("jaxphase", "jax", "flax", "optax", "torch")},
     }
+
+
+# Dense multiply-adds of a matrix product of float32 arrays, as JAX does it by default (TF32 since Ampere), by the
+# vendors' data sheets, operations a second of one device.
+PEAKS = {
+    "H200": 494e12,
+    "H100": 494e12,
+    "A100": 156e12,
+    "V100": 15.7e12,
+    "L40S": 183e12,
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+}
+
+
+def peak_flops() -> dict:
+    """Operations a second of all devices together: what a large matrix product reaches here, and the data sheet's."""
+    import jax
+    import jax.numpy as jnp
+
+    devices = jax.devices()
+    size = 2048 if devices[0].platform == "cpu" else 8192
+    factors = [jax.device_put(jnp.ones((size, size)), device) for device in devices]
+    product = jax.jit(lambda a: a @ a)
+    seconds = []
+    for _ in range(6):
+        begin = time.perf_counter()
+        jax.block_until_ready([product(factor) for factor in factors])
+        seconds.append(time.perf_counter() - begin)
+    named = [peak for name, peak in PEAKS.items() if name in devices[0].device_kind]
+    measured = 2 * size**3 * len(devices) / min(seconds)
+    return {"product": measured, "data_sheet": named[0] * len(devices) if named else None}
 
 
 def processor() -> str:

@@ -270,16 +270,23 @@ def compare(workload: str, sample: bool, repeats: int) -> dict:
     rounds = [{name: measure(name, workload, sample) for name in CONTENDERS} for _ in range(repeats)]
     results = {name: median_of([each[name] for each in rounds]) for name in CONTENDERS}
     ours, operations = results["jaxphase"], useful_operations(work)
-    print(f"{'':24}  wall s (of all rounds)      times  compile s   run s  GFLOP/s  loss")
+    peak = machine.peak_flops()
+    limit = peak["data_sheet"] or peak["product"]
+    source = "the data sheet's peak" if peak["data_sheet"] else "what a large matrix product reaches"
+    print(f"shares are of {source}, {limit / 1e9:,.0f} GFLOP/s; the run alone, without compilation, has the second")
+    print(f"{'':24}  wall s (of all rounds)      times  compile s   run s  GFLOP/s   share  of run  loss")
     print(f"{'the plan expected':24}  {ours['expected']:6.1f}")
     for name, result in results.items():
         assert result["parameters"] == ours["parameters"], f"{name} trains another architecture"
         result["useful_flops_per_second"] = operations / result["seconds"]
+        result["share_of_peak"] = operations / result["seconds"] / limit
+        result["share_of_peak_in_run"] = operations / result["run"] / limit if "run" in result else None
         spread = f"({min(result['all_seconds']):.1f} to {max(result['all_seconds']):.1f})"
         parts = [f"{result[part]:.1f}" if part in result else "" for part in ("compile", "run")]
         print(
             f"{name:24}  {result['seconds']:6.1f} {spread:18}  {result['seconds'] / ours['seconds']:6.2f}x"
             f"  {parts[0]:>9}  {parts[1]:>6}  {result['useful_flops_per_second'] / 1e9:7.2f}"
+            f"  {result['share_of_peak']:6.1%}  {result['share_of_peak_in_run'] or float('nan'):6.1%}"
             f"  {result['loss'][0]:.4f} -> {result['loss'][-1]:.4f}",
             flush=True,
         )
@@ -300,7 +307,9 @@ def main() -> None:
         compare(arguments.workload, arguments.sample, arguments.repeats)
         return
     results = {name: compare(name, arguments.sample, arguments.repeats) for name in WORKLOADS}
-    print(f"\n{machine.write('sweep', {'sampled': arguments.sample, 'workloads': results})}")
+    print(
+        f"\n{machine.write('sweep', {'sampled': arguments.sample, 'peak_flops': machine.peak_flops(), 'workloads': results})}"
+    )
 
 
 if __name__ == "__main__":

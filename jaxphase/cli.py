@@ -1,9 +1,11 @@
-"""The command line: quickstart, sweep, plan, analyze, validate, info. Heavy imports wait until a command needs them."""
+"""The command line: quickstart, sweep, plan, analyze, rg, validate, info. Heavy imports wait until they are needed."""
 
 import os
 import sys
 import time
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -207,6 +209,53 @@ def analyze(
 
 
 @app.command
+def rg(
+    sweep: File,
+    *,
+    steps: int | None = None,
+    space: bool = False,
+    data_size: int | None = None,
+    learning_rate: float | None = None,
+    out: Path | None = None,
+) -> None:
+    """Coarse-grain the models of a finished sweep step by step, and follow their couplings.
+
+    Args:
+        sweep: Folder of a sweep.
+        steps: How often to halve; by default the renormalization_steps of its spec.
+        space: Halve the resolution of images, or the number of tokens, with every step too.
+        data_size: Of the models, by default the most that the sweep has.
+        learning_rate: Of the models; needed if the sweep has several.
+        out: New folder for results; by default rg in that of the sweep.
+    """
+    folder = out or sweep / "rg"
+    if folder.exists():
+        raise InputError(f"{folder} exists: name another folder with --out.")
+    if steps is not None and steps < 1:
+        raise InputError(f"steps is {steps}: give a whole number of at least 1.")
+    _start_jax()
+    from jaxphase.flows import follow, losses
+    from jaxphase.plots import write_flow_figures
+    from jaxphase.renormalize import renormalize
+
+    with _bar() as report:
+        options = {"space": space, "data_size": data_size, "learning_rate": learning_rate}
+        dataset = renormalize(sweep, steps or 0, **options, progress=report)
+    family = follow(dataset)
+
+    def write() -> None:
+        dataset.to_netcdf(folder / "rg.nc", engine="h5netcdf")
+        family.to_json(folder / "rg.json")
+        write_flow_figures(dataset, family, folder)
+
+    _write(folder, write)
+    console = Console()
+    console.print(family.table())
+    console.print(losses(dataset))
+    _say_where(folder)
+
+
+@app.command
 def validate(*, large: bool = False, seed: int = 0) -> None:
     """Simulate systems whose transitions are known exactly, and print what is recovered beside the exact answers.
 
@@ -222,10 +271,8 @@ def validate(*, large: bool = False, seed: int = 0) -> None:
     from jaxphase.validate import table, validate
 
     began = time.perf_counter()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("compiling", total=1.0)
-        checks = validate(large, seed, lambda system, share: bar.update(task, description=system, completed=share))
+    with _bar() as report:
+        checks = validate(large, seed, report)
     wrong = sum(not check.right for check in checks)
     console = Console()
     console.print(table(checks))
@@ -296,18 +343,40 @@ def _analyse(data, folder: Path, order_parameter: str | None, partners: dict[str
     from jaxphase.plots import write_figures
 
     analysis = analyse(data, order_parameter=order_parameter, partners=partners)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def write() -> None:
         analysis.to_json(folder / "analysis.json")
         write_figures(analysis, folder)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}): name another folder with --out.") from error
+
+    _write(folder, write)
     console = Console()
     console.print(analysis.table())
     console.print(analysis.headline)
     if analysis.evidence.order is not None:
         console.print(f"Evidence: {'; '.join(analysis.evidence.reasons)}.")
-    console.print(f"Files are in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}.")
+    _say_where(folder)
+
+
+def _write(folder: Path, write: Callable[[], None]) -> None:
+    """Make a folder and write what goes there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): name another folder with --out.") from error
+
+
+def _say_where(folder: Path) -> None:
+    Console().print(f"Files are in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}.")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, float], None]]:
+    """A progress bar on standard error, told what is done and which share of all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("compiling", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
 
 
 def _start_jax() -> Path:

@@ -96,8 +96,8 @@ def renormalize(
 
 
 def _wide_enough(trained: Trained, steps: int) -> Trained:
-    """The lanes that can be halved so often."""
-    wide = [_halved(lane.width, trained.parts.multiple, steps) > 0 for lane in trained.lanes]
+    """The lanes that can be halved so often: one unit, normalised by itself, would say nothing."""
+    wide = [_halved(lane.width, trained.parts.multiple, steps) > 1 for lane in trained.lanes]
     if not any(wide):
         raise InputError(
             f"steps is {steps}: the widest model has {trained.width} hidden units in multiples of "

@@ -67,7 +67,7 @@ def coarse_grain(
         raise InputError(
             f"cannot turn {type(fine).__name__} into {type(like).__name__}: give two models of one family of jaxphase."
         )
-    coarse = nnx.merge(*nnx.split(like))
+    coarse = nnx.clone(like)
     coarse_rows = rows if coarse_rows is None else coarse_rows
     reduce = reduce_mlp if isinstance(fine, MLP) else reduce_stack
     notes = reduce(fine, coarse, rows, coarse_rows, Settings(method, rescale))
