@@ -307,9 +307,8 @@ def main() -> None:
         compare(arguments.workload, arguments.sample, arguments.repeats)
         return
     results = {name: compare(name, arguments.sample, arguments.repeats) for name in WORKLOADS}
-    print(
-        f"\n{machine.write('sweep', {'sampled': arguments.sample, 'peak_flops': machine.peak_flops(), 'workloads': results})}"
-    )
+    written = {"sampled": arguments.sample, "peak_flops": machine.peak_flops(), "workloads": results}
+    print(f"\n{machine.write('sweep', written)}")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 """Measured curves from a file, a sweep's result or anyone's own table, as one labelled Dataset."""
 
-import csv
-import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 
 from jaxphase.errors import InputError
+from jaxphase.readers import AXES, curves_of, read_csv_table, read_table
 
 LEAST_SIZES = 5
-_DIMS = ("data_size", "size", "seed", "step")
-_AXES = (*_DIMS, "params")
 
 
 def read(
@@ -23,24 +20,48 @@ def read(
     y: str | Sequence[str] | None = None,
     by: str | None = None,
     group: str | None = None,
+    run: str | None = None,
+    time: str | None = None,
+    step: float | Literal["all"] | None = None,
 ) -> xr.Dataset:
-    """The curves in a .nc file that a sweep has written, or in a .csv file as `read_csv` takes it.
+    """Measured curves from a file, or from a folder of runs.
 
-    Returns a Dataset in memory with dims (data_size?, size, seed, step?). A .nc file names its own axes; of it `y`
-    chooses the metrics, all by default. Raises InputError for a file that does not hold curves.
+    .nc             what a sweep has written; it names its own axes, and of the options only y and step apply
+    .csv            a header row and one row per trained model, or per training step of one, as `read_csv` takes it
+    .jsonl .ndjson  one JSON object per measurement; {"eval": {"loss": 2.1}} is a column eval.loss. An object may hold
+                    a part of the columns only, as where training and evaluation are logged apart
+    .csv of Weights & Biases, exported from a chart: a column of steps, then "run - metric", "run - metric__MIN" and
+                    "run - metric__MAX" for each run; the last two are not used
+    *.tfevents.*    the scalars of TensorBoard (simple_value, and tensor of float or double), each tag a column, up to
+                    where a file is whole
+    a folder        one file per run at any depth: event files, or without them JSON lines, or without those .csv. The
+                    name of a run is the path of its folder (event files) or of its file without suffix, from there
+
+    x: the column of model sizes, positive numbers, such as 350000 or 125M. y: one column of measured values or several;
+    by default all of a .nc, and the only one where there is but one. by: the column that tells repeated runs (seeds) of
+    one size apart. group: a column of positive numbers, such as the data size, with one curve for each of its values.
+    Where runs have names, a column of these three may be given in any one of a run's rows.
+    run: a pattern of the names of runs, whose groups are columns: "gpt-{size}-seed{seed}" or, as a regular expression
+    to be found in the name, r"gpt-(?P<size>[0-9.]+[kMB])-seed(?P<seed>[0-9]+)"; {name} is (?P<name>[0-9A-Za-z.]+). The
+    groups size, seed and data_size are x, by and group unless these are given. Where a column has the names (.csv,
+    .jsonl), by is that column. Runs of other names are left out, with a warning.
+    time: the column of training steps; by default as the format says, or a column named step, _step, global_step or
+    epoch. step: the training step to read, "all" for an axis of steps, by default the last at which each run has
+    measured the metric. Of a step that a run has repeated, as after a restart, the later value counts.
+
+    Returns a Dataset in memory with dims (data_size?, size, seed, step?), sizes also as coordinate `params`. What was
+    not measured, or is not finite, is NaN. Warns in one sentence of a log that ends within a record. Raises InputError
+    for anything that does not hold curves.
     """
     path = Path(path)
-    if path.suffix == ".csv":
-        if x is None or not y:
-            listed = ", ".join(_rows(path)[0])
-            raise InputError(f"{path} needs a column of sizes as x and of values as y: choose from {listed}.")
-        return read_csv(path, x=x, y=y, by=by, group=group)
-    if path.suffix != ".nc":
-        raise InputError(f"{path} is neither a .nc nor a .csv file: give the sweep.nc of a sweep, or a table as .csv.")
-    for name, value in (("x", x), ("by", by), ("group", group)):
-        if value is not None:
-            raise InputError(f"{name} is {value!r}, but {path} names its own axes: leave {name} out.")
-    return _read_netcdf(path, _names(y))
+    if path.suffix == ".nc":
+        for name, value in (("x", x), ("by", by), ("group", group), ("run", run), ("time", time)):
+            if value is not None:
+                raise InputError(f"{name} is {value!r}, but {path} names its own axes: leave {name} out.")
+        data = _read_netcdf(path, _names(y))
+        return data if step in (None, "all") else at_step(data, step)
+    table = read_table(path)
+    return check(curves_of(table, x=x, y=_names(y), by=by, group=group, run=run, time=time, step=step), str(path))
 
 
 def read_csv(
@@ -53,32 +74,11 @@ def read_csv(
     come; group: a column of positive numbers, such as the data size, with one curve for each of its values.
 
     Returns a Dataset with dims (data_size, size, seed), data_size only with `group`, and the sizes also as coordinate
-    `params`. An empty, NaN or infinite value, and a run that the table does not have, is NaN. Raises InputError for
-    anything else that is not such a table.
+    `params`. An empty, NaN or infinite value, and a run that the table does not have, is NaN. A table with a column of
+    training steps is read as `read` says. Raises InputError for anything else that is not such a table.
     """
-    path, metrics = Path(path), _names(y)
-    columns, rows = _rows(path)
-    for field, name in (("x", x), *(("y", name) for name in metrics), ("by", by), ("group", group)):
-        if name is not None and name not in columns:
-            raise InputError(f"{field} is {name!r}, a column that {path} lacks: choose from {', '.join(columns)}.")
-        if field == "y" and name in (x, by, group, *_AXES):
-            raise InputError(f"y is {name!r}, which is an axis of the curves: give a column of measured values.")
-
-    runs: dict[tuple, tuple[float, ...]] = {}
-    repeats: Counter[tuple] = Counter()
-    for number, row in rows:
-        size = _number(path, number, x, row[x], positive=True)
-        data_size = _number(path, number, group, row[group], positive=True) if group else None
-        seed = row[by] if by else repeats[data_size, size]
-        repeats[data_size, size] += 1
-        if (data_size, size, seed) in runs:
-            raise InputError(
-                f"row {number} of {path} repeats {x} {row[x]}, {by} {seed!r}"
-                f"{f', {group} {row[group]}' if group else ''}: keep one row of each, "
-                "or name the column that tells them apart as group."
-            )
-        runs[data_size, size, seed] = tuple(_number(path, number, name, row[name]) for name in metrics)
-    return check(_dataset(runs, x, metrics, by, group), str(path))
+    table = read_csv_table(Path(path))
+    return check(curves_of(table, x=x, y=_names(y), by=by, group=group), str(path))
 
 
 def check(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
@@ -155,7 +155,7 @@ def metrics_of(data: xr.Dataset) -> tuple[str, ...]:
         if name != "diverged_at"
         and values.dtype.kind in "fiu"
         and {"size", "seed"} <= set(values.dims)
-        and set(values.dims) <= set(_DIMS)
+        and set(values.dims) <= set(AXES)
     )
 
 
@@ -173,59 +173,6 @@ def _read_netcdf(path: Path, metrics: tuple[str, ...]) -> xr.Dataset:
             raise InputError(f"y is {name!r}, a metric that {path} lacks: choose from {listed}.")
     others = [name for name in metrics_of(data) if metrics and name not in metrics]
     return check(data.drop_vars(others), str(path))
-
-
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Column names, and every row that is not blank with its number as an editor shows it."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="", skipinitialspace=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): give the path of a .csv file.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a text table ({error}): give a .csv file in UTF-8.") from error
-    if not rows:
-        raise InputError(f"{path} is empty: give a header row and one row per trained model.")
-    return columns, rows
-
-
-def _number(path: Path, number: int, column: str, text: str, positive: bool = False) -> float:
-    """The number in a cell; NaN for an empty or not finite one where it need not be positive."""
-    text = text.strip()
-    try:
-        value = float(text) if text or positive else math.nan
-    except ValueError:
-        raise InputError(f"{column} is {text!r} in row {number} of {path}: give a number.") from None
-    if positive and not (math.isfinite(value) and value > 0):
-        raise InputError(f"{column} is {text} in row {number} of {path}: give a positive, finite number.")
-    return value if math.isfinite(value) else math.nan
-
-
-def _dataset(
-    runs: dict[tuple, tuple[float, ...]], x: str, metrics: tuple[str, ...], by: str | None, group: str | None
-) -> xr.Dataset:
-    """Runs {(data_size, size, seed): values} on their grid."""
-    data_sizes, sizes, seeds = (list(dict.fromkeys(key[i] for key in runs)) for i in range(3))
-    data_sizes.sort()
-    sizes.sort()
-    values = np.full((len(metrics), len(data_sizes), len(sizes), len(seeds)), np.nan)
-    place = [{label: i for i, label in enumerate(axis)} for axis in (data_sizes, sizes, seeds)]
-    for key, measured in runs.items():
-        values[(slice(None), *(axis[label] for axis, label in zip(place, key, strict=True)))] = measured
-    data = xr.Dataset(
-        {name: (_DIMS[:3], values[i], {"long_name": name}) for i, name in enumerate(metrics)},
-        {
-            "size": ("size", sizes, {"long_name": x}),
-            "seed": ("seed", seeds, {"long_name": by or "order of rows"}),
-            "params": ("size", sizes, {"long_name": x}),
-        },
-    )
-    if group is None:
-        return data.isel(data_size=0)
-    return data.assign_coords(data_size=("data_size", data_sizes, {"long_name": group}))
 
 
 def _names(y: str | Sequence[str] | None) -> tuple[str, ...]:
