@@ -13,6 +13,7 @@ from rich.table import Table
 from jaxphase import rg
 
 SCALE = 2.0  # a step halves the units
+ONE_MAP = 4.0  # chi^2 per degree of freedom: steps that scatter about a map by more than twice their errors have none
 
 
 class Coupling(NamedTuple):
@@ -46,7 +47,8 @@ class CouplingFlow:
 
     kind is one of `rg.FLOWS`; fixed_point K* with its 95 % interval, y = ln(lambda) / ln b and nu = 1 / y: NaN unless
     a fixed point was found, nu also where y is not positive. misfit is chi^2 per degree of freedom of all steps about
-    one map: far above one, K' depends on more than K, and the family has no flow in this coupling alone.
+    one map, known if a fixed point was found but for it: above ONE_MAP K' depends on more than K, the family has no
+    flow in this coupling alone, and none is said to be found.
     """
 
     layer: int
@@ -138,8 +140,9 @@ def _flow(dataset: xr.Dataset, layer: int, name: str, coupling: Coupling) -> Cou
     values = coupling.of(dataset[name].isel(layer=layer).transpose("size", "seed", "scale").values)
     beta = rg.flow(values[..., None], SCALE)
     found = rg.measured_fixed_point(values[..., None], SCALE, [coupling.trivial])
-    y = Number(float(found.y[0]), float(found.y_se[0]))
-    nu = Number(1 / y.value, y.se / y.value**2) if y.value > 0 else Number(np.nan, np.nan)
+    misfit = float(found.chi2 / found.dof) if found.dof > 0 else np.nan
+    kept = (found.couplings[0], *found.interval[0], found.y[0], found.y_se[0])
+    point, low, high, y, y_se = (float(number) if misfit <= ONE_MAP else np.nan for number in kept)
     return CouplingFlow(
         layer=layer,
         coupling=name,
@@ -148,12 +151,12 @@ def _flow(dataset: xr.Dataset, layer: int, name: str, coupling: Coupling) -> Cou
         midpoint=np.asarray(beta.midpoint[..., 0]),
         beta=np.asarray(beta.beta[..., 0]),
         beta_se=np.asarray(beta.beta_se[..., 0]),
-        kind=rg.FLOWS[int(found.kind)],
-        fixed_point=float(found.couplings[0]),
-        interval=tuple(map(float, found.interval[0])),
-        y=y,
-        nu=nu,
-        misfit=float(found.chi2 / found.dof) if found.dof > 0 else np.nan,
+        kind=rg.FLOWS[int(found.kind)] if misfit <= ONE_MAP else rg.FLOWS[0],
+        fixed_point=point,
+        interval=(low, high),
+        y=Number(y, y_se),
+        nu=Number(1 / y, y_se / y**2) if y > 0 else Number(np.nan, np.nan),
+        misfit=misfit,
     )
 
 

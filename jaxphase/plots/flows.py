@@ -147,10 +147,10 @@ def _legend(figure: "Figure", dataset: xr.Dataset, variants: bool = False) -> No
 
     params = dataset.params.isel(scale=0).values
     sizes = [
-        Line2D([], [], color=color, lw=1.5, label=f"{exactly(int(count))} parameters")
+        Line2D([], [], color=color, lw=1.5, label=exactly(int(count)))
         for count, color in zip(params, colors(len(params)), strict=True)
     ]
-    figure.legend(handles=sizes, loc="outside upper center", ncols=min(len(sizes), 5))
+    figure.legend(handles=sizes, loc="outside upper center", ncols=min(len(sizes), 8), title="trained parameters")
     if variants:
         signs = [
             Line2D([], [], color="0.4", lw=1, marker=style[0], ls=style[1:], ms=4, label=name)

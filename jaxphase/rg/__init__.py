@@ -1,6 +1,7 @@
 """Renormalization: exact maps and their fixed points, trained networks and their activations, coarse-grained step by
 step, and depth as a scale."""
 
+from ..evaluate import effective_rank
 from .clusters import ClusterFlow, cluster_flow
 from .coarse_grain import METHODS, Coarse, coarse_grain
 from .couplings import Couplings, couplings
@@ -55,6 +56,7 @@ __all__ = [
     "critical_exponents",
     "critical_line",
     "criticality_index",
+    "effective_rank",
     "fixed_point",
     "fixed_points",
     "flow",

@@ -48,7 +48,8 @@ class Couplings(NamedTuple):
     correlation_length: of the activations over positions, exponential; NaN without at least four of them.
     effective_rank: of the centered activations, over the number of units. stable_rank, tail_exponent, outliers: of the
     weights, over their shorter side; of their eigenvalues; the share of them beyond the edge of noise. chi: by how much
-    the layer multiplies small differences, squared, per unit; criticality: 1 if they neither grow nor die.
+    the layer multiplies small differences, squared, per unit; criticality: 1 if they neither grow nor die, and
+    spectral_criticality: 1 if the tail of the weights' eigenvalues has the exponent 2 (`criticality_index`).
     """
 
     mean: Array
@@ -64,6 +65,7 @@ class Couplings(NamedTuple):
     chi: Array
     chi_se: Array
     criticality: Array
+    spectral_criticality: Array
     eigenvalues: Array
 
 
@@ -116,7 +118,9 @@ def _of_layer(layer: Layer, key: Array) -> Couplings:
     trace = jnp.trace(covariance)
     weights = layer.weights, *layer.live_weights
     noise = marchenko_pastur(*weights)
+    tail = spectral_exponent(*weights).alpha
     grown, grown_se = growth(layer, key)
+    index = criticality_index(grown, grown_se, tail)
     return Couplings(
         mean=jnp.sqrt(mean @ mean / layer.live),
         variance=trace / layer.live,
@@ -126,11 +130,12 @@ def _of_layer(layer: Layer, key: Array) -> Couplings:
         correlation_length=correlation_length(outputs, layer.sides),
         effective_rank=spectral_ranks(centred, len(centred), layer.live).effective / layer.live,
         stable_rank=spectral_ranks(*weights).stable / jnp.minimum(*layer.live_weights),
-        tail_exponent=spectral_exponent(*weights).alpha,
+        tail_exponent=tail,
         outliers=jnp.where(noise.status < 2, noise.outliers / jnp.minimum(*layer.live_weights), jnp.nan),
         chi=grown,
         chi_se=grown_se,
-        criticality=criticality_index(grown, grown_se).index,
+        criticality=index.index,
+        spectral_criticality=index.spectral,
         eigenvalues=jnp.linalg.eigvalsh(covariance)[::-1],
     )
 
