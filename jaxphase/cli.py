@@ -4,6 +4,7 @@ import os
 import sys
 import time
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +30,8 @@ File = tyro.conf.Positional[Path]
 
 
 def main() -> None:
-    """Run the command line; bad input ends in one sentence and exit code 2."""
+    """Run the command line; bad input ends in one sentence and exit code 2, and warnings are sentences too."""
+    warnings.showwarning = lambda message, *_: print(f"jaxphase: {message}", file=sys.stderr)
     try:
         app.cli(prog="jaxphase", description="Find out whether abilities of models appear at a critical scale.")
     except InputError as error:
@@ -180,18 +182,24 @@ def analyze(
     y: tuple[str, ...] = (),
     by: str | None = None,
     group: str | None = None,
+    run: str | None = None,
+    time: str | None = None,
+    step: float | None = None,
     order_parameter: str | None = None,
     partner: tuple[str, ...] = (),
     out: Path | None = None,
 ) -> None:
-    """Look for transitions in a sweep.nc, or in a CSV of anyone's own curves.
+    """Look for transitions in a sweep.nc, or in anyone's own curves.
 
     Args:
-        file: sweep.nc, or a CSV with one row per measurement.
-        x: CSV: the column of sizes.
-        y: CSV: the columns of metrics.
-        by: CSV: the column that tells repeats (seeds) apart.
-        group: CSV: the column of a second control parameter, such as data size.
+        file: sweep.nc, a CSV, JSON lines, an export of Weights & Biases, a TensorBoard file, or a folder of runs.
+        x: The column of sizes.
+        y: The columns of metrics.
+        by: The column that tells repeats (seeds) apart, or runs by their names.
+        group: The column of a second control parameter, such as data size.
+        run: A pattern of the names of runs, such as gpt-{size}-seed{seed}.
+        time: The column of training steps.
+        step: The training step to look at, by default the last of every run.
         order_parameter: The metric that the headline and the phase diagram are about.
         partner: METRIC=OTHER, a thresholded metric (accuracy) and the continuous one (a log-likelihood) that tells if a
             jump of the first is in the models; by default accuracy=probe_cross_entropy in a sweep.
@@ -200,8 +208,8 @@ def analyze(
     from jaxphase.curves import read
 
     partners = dict(_pair("partner", text, "accuracy=cross_entropy") for text in partner) or None
-    data = read(file, x=x, y=y, by=by, group=group)
-    folder = out or Path(f"{file.stem}-analysis")
+    data = read(file, x=x, y=y, by=by, group=group, run=run, time=time, step=step)
+    folder = out or Path(f"{file.resolve().stem}-analysis")
     if folder.exists():
         raise InputError(f"{folder} exists: name another folder with --out.")
     _start_jax()

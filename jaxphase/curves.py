@@ -45,9 +45,10 @@ def read(
     to be found in the name, r"gpt-(?P<size>[0-9.]+[kMB])-seed(?P<seed>[0-9]+)"; {name} is (?P<name>[0-9A-Za-z.]+). The
     groups size, seed and data_size are x, by and group unless these are given. Where a column has the names (.csv,
     .jsonl), by is that column. Runs of other names are left out, with a warning.
-    time: the column of training steps; by default as the format says, or a column named step, _step, global_step or
-    epoch. step: the training step to read, "all" for an axis of steps, by default the last at which each run has
-    measured the metric. Of a step that a run has repeated, as after a restart, the later value counts.
+    time: the column of training steps; by default as the format says, or where names or `by` tell runs apart a column
+    named step, _step, global_step or epoch. step: the training step to read, "all" for an axis of steps, by default the
+    last at which each run has measured the metric, be it NaN; where that is the same for all it is the coordinate
+    `step`. Of a step that a run with a name has repeated, as after a restart, the later value counts.
 
     Returns a Dataset in memory with dims (data_size?, size, seed, step?), sizes also as coordinate `params`. What was
     not measured, or is not finite, is NaN. Warns in one sentence of a log that ends within a record. Raises InputError

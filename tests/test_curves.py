@@ -49,6 +49,13 @@ def test_a_table_becomes_curves_over_group_size_and_seed(table):
     ]
 
 
+def test_sizes_may_have_the_suffix_that_names_of_models_have(table):
+    sizes = {"350000": 3.5e5, "70m": 7e7, "0.57G": 5.7e8, "1.1B": 1.1e9, "8.21e2 M": 8.21e8, "64k": 6.4e4, "1T": 1e12}
+    data = read(table(*(f"{size},0,4.1M,0.5,1" for size in sizes)), x="params", y="loss", group="tokens")
+    assert data.params.values.tolist() == sorted(sizes.values())
+    assert data.data_size.values.tolist() == [4.1e6]
+
+
 def test_without_seeds_and_groups_the_rows_of_a_size_are_its_runs(table):
     data = read_csv(table(*ROWS), x="params", y="accuracy")
     assert dict(data.sizes) == {"size": 5, "seed": 4}
@@ -140,6 +147,10 @@ def test_a_result_is_read_whole_or_by_metric_and_its_file_is_closed(saved):
     path = saved(swept())
     assert metrics_of(read(path)) == ("loss", "accuracy")
     assert metrics_of(read(path, y="accuracy")) == ("accuracy",)
+    assert read(path, step=10).loss.dims == ("size", "seed")
+    assert read(path, step=10).loss.values[0].tolist() == [0, 3]
+    assert read(path, step="all").sizes["step"] == 3
+    assert "10, 100, 1000" in message(read, path, step=11)
     path.unlink()
 
 
@@ -147,6 +158,8 @@ def test_a_result_that_holds_no_curves_is_refused(saved, tmp_path):
     assert "'f1'" in message(read, saved(swept()), y=("loss", "f1"))
     assert "loss, accuracy" in message(read, saved(swept()), y="f1")
     assert "x is 'params'" in message(read, saved(swept()), x="params")
+    assert "run is '{size}'" in message(read, saved(swept()), run="{size}")
+    assert "time is 'step'" in message(read, saved(swept()), time="step")
     assert "dimension 'size'" in message(read, saved(swept().rename(size="n")))
     assert "dimension 'seed'" in message(read, saved(swept().isel(seed=0)))
     assert "'params'" in message(read, saved(swept().drop_vars("params")))
