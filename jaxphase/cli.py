@@ -31,15 +31,16 @@ File = tyro.conf.Positional[Path]
 
 def main() -> None:
     """Run the command line; bad input ends in one sentence and exit code 2, and warnings are sentences too."""
-    warnings.showwarning = lambda message, *_: print(f"jaxphase: {message}", file=sys.stderr)
-    try:
-        app.cli(prog="jaxphase", description="Find out whether abilities of models appear at a critical scale.")
-    except InputError as error:
-        print(f"jaxphase: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("jaxphase: interrupted; the same command with --resume goes on from here.", file=sys.stderr)
-        sys.exit(130)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"jaxphase: {message}", file=sys.stderr)
+        try:
+            app.cli(prog="jaxphase", description="Find out whether abilities of models appear at a critical scale.")
+        except InputError as error:
+            print(f"jaxphase: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("jaxphase: interrupted; the same command with --resume goes on from here.", file=sys.stderr)
+            sys.exit(130)
 
 
 @app.command
