@@ -26,7 +26,7 @@ import machine
 from jaxphase import rg
 from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
-from jaxphase.rg.couplings import kurtosis, layers
+from jaxphase.rg.networks.couplings import kurtosis, layers
 from jaxphase.sweep import use_all_cores
 from jaxphase.sweep.mesh import EVERYWHERE, LANES, lane_mesh, spread
 from jaxphase.sweep.recipe import recipe

@@ -25,10 +25,10 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from jaxphase.rg.clusters import cluster_flow  # noqa: E402
-from jaxphase.rg.pairing import pair_and_sum  # noqa: E402
-from jaxphase.rg.phenomenological import COMPARED, SURROGATES, VERDICTS, phenomenological  # noqa: E402
-from jaxphase.rg.shells import momentum_flow  # noqa: E402
+from jaxphase.rg.populations.clusters import cluster_flow  # noqa: E402
+from jaxphase.rg.populations.pairing import pair_and_sum  # noqa: E402
+from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, VERDICTS, phenomenological  # noqa: E402
+from jaxphase.rg.populations.shells import momentum_flow  # noqa: E402
 from jaxphase.systems.ising import CRITICAL_COUPLING, configurations  # noqa: E402
 
 HERE = Path(__file__)

@@ -27,7 +27,7 @@ from jaxphase import plots, rg, sweep  # noqa: E402
 from jaxphase.config import SweepSpec, log_space  # noqa: E402
 from jaxphase.flows import FOLLOWED, follow  # noqa: E402
 from jaxphase.renormalize import renormalize  # noqa: E402
-from jaxphase.rg.couplings import layers  # noqa: E402
+from jaxphase.rg.networks.couplings import layers  # noqa: E402
 
 HERE = Path(__file__).parent
 SIZES = log_space(6_000, 100_000, 6)

@@ -20,7 +20,7 @@ from jaxphase.errors import InputError
 from jaxphase.evaluate import prepare
 from jaxphase.models import count_parameters
 from jaxphase.models.layers import PerModel
-from jaxphase.rg import blocks
+from jaxphase.rg.networks import blocks
 from jaxphase.sweep.mesh import EVERYWHERE, LANES, copy_everywhere, device_memory, lane_mesh, pad_rows, spread
 from jaxphase.sweep.recipe import Recipe, recipe
 from jaxphase.sweep.train import EVALUATION_SEED, evaluation_losses, held_out_rows, places, read_lane, represent

@@ -2,16 +2,17 @@
 step, and depth as a scale."""
 
 from ..evaluate import effective_rank
-from .clusters import ClusterFlow, cluster_flow
-from .coarse_grain import METHODS, Coarse, coarse_grain
-from .couplings import Couplings, couplings
 from .flow import DIRECTIONS, POINTS, FixedPoints, Flow, fixed_points, flow
 from .kernel_flow import KernelFlow, kernel_flow
 from .linearize import CriticalExponents, Linearized, critical_exponents, linearized
 from .mean_field import correlation_map, critical_line, fixed_point, variance_map
 from .measured_flow import FLOWS, MeasuredFixedPoint, measured_fixed_point
-from .phenomenological import VERDICTS, Phenomenological, phenomenological
-from .shells import MomentumFlow, momentum_flow
+from .networks.coarse_grain import METHODS, Coarse, coarse_grain
+from .networks.couplings import Couplings, couplings
+from .populations.clusters import ClusterFlow, cluster_flow
+from .populations.phenomenological import VERDICTS, Phenomenological, phenomenological
+from .populations.shells import MomentumFlow, momentum_flow
+from .populations.surrogates import phase_randomised, same_spectrum, shuffled
 from .signal import PHASES, Chi, Criticality, PhaseDiagram, chi, criticality_index, phase_diagram, propagate
 from .spectrum import (
     MarchenkoPastur,
@@ -22,7 +23,6 @@ from .spectrum import (
     spectral_exponent,
     spectral_ranks,
 )
-from .surrogates import phase_randomised, same_spectrum, shuffled
 
 __all__ = [
     "DIRECTIONS",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..detect.least_squares import index_of_largest
+from ...detect.least_squares import index_of_largest
 
 
 class Pairs(NamedTuple):

@@ -7,7 +7,7 @@ from jaxphase.data.source import Layout
 from jaxphase.errors import InputError
 from jaxphase.models import Parametrization
 from jaxphase.models.layers import Convolution
-from jaxphase.rg import blocks
+from jaxphase.rg.networks import blocks
 
 IMAGE, TOKENS = Layout("image", (4, 6, 2)), Layout("tokens", (6,), 5)
 

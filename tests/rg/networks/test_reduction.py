@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from jaxphase.rg.reduction import principal_axes, read, select
+from jaxphase.rg.networks.reduction import principal_axes, read, select
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from jaxphase.rg.clusters import cluster_flow
-from jaxphase.rg.pairing import pair, pair_and_sum
-from jaxphase.rg.phenomenological import COMPARED, SURROGATES, VERDICTS, phenomenological
-from jaxphase.rg.shells import momentum_flow
+from jaxphase.rg.populations.clusters import cluster_flow
+from jaxphase.rg.populations.pairing import pair, pair_and_sum
+from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, VERDICTS, phenomenological
+from jaxphase.rg.populations.shells import momentum_flow
 from jaxphase.systems.ising import CRITICAL_COUPLING, configurations
 
 SAMPLES, UNITS = 400, 64

@@ -11,7 +11,8 @@ from flax import nnx
 from jaxphase.config import SweepSpec
 from jaxphase.errors import InputError
 from jaxphase.models.layers import PerModel
-from jaxphase.rg import blocks, coarse_grain
+from jaxphase.rg import coarse_grain
+from jaxphase.rg.networks import blocks
 from jaxphase.sweep.recipe import recipe
 
 CELLS = {

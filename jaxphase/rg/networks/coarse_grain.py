@@ -14,10 +14,10 @@ from jax import Array
 from jaxphase.errors import InputError
 from jaxphase.models.mlp import MLP, Block
 from jaxphase.models.stack import Stack
-from jaxphase.rg import blocks
-from jaxphase.rg.coarse_stack import reduce_stack
-from jaxphase.rg.reduction import Reduction, identity
-from jaxphase.rg.surgery import Settings, choose_units, reduce_dense, reduce_projector, restore, restore_gain
+from jaxphase.rg.networks import blocks
+from jaxphase.rg.networks.coarse_stack import reduce_stack
+from jaxphase.rg.networks.reduction import Reduction, identity
+from jaxphase.rg.networks.surgery import Settings, choose_units, reduce_dense, reduce_projector, restore, restore_gain
 
 METHODS = ("activations", "weights")
 

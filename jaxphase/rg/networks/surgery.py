@@ -7,7 +7,7 @@ from jax import Array
 
 from jaxphase.models.heads import Projector
 from jaxphase.models.layers import Convolution, Dense, RMSNorm
-from jaxphase.rg.reduction import Reduction, identity, select
+from jaxphase.rg.networks.reduction import Reduction, identity, select
 
 # Below this share of its wanted scale, what reaches a unit is rounding, and no factor brings it back.
 _SILENT = 1e-4

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxphase.rg.surrogates import phase_randomised, same_spectrum, shuffled
+from jaxphase.rg.populations.surrogates import phase_randomised, same_spectrum, shuffled
 
 KEY = jax.random.key(0)
 

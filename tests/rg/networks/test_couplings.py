@@ -7,7 +7,7 @@ from flax import nnx
 from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
 from jaxphase.rg import couplings
-from jaxphase.rg.couplings import correlation_length, gaussian_entropy, growth, kurtosis, layers, skewness
+from jaxphase.rg.networks.couplings import correlation_length, gaussian_entropy, growth, kurtosis, layers, skewness
 from jaxphase.sweep.recipe import recipe
 
 

@@ -10,9 +10,9 @@ from jaxphase.errors import InputError
 from jaxphase.models import resnet, transformer
 from jaxphase.models.layers import Attention, RMSNorm
 from jaxphase.models.stack import Patches, Places, Stack
-from jaxphase.rg import blocks
-from jaxphase.rg.reduction import Reduction, identity, principal_axes, read, select
-from jaxphase.rg.surgery import (
+from jaxphase.rg.networks import blocks
+from jaxphase.rg.networks.reduction import Reduction, identity, principal_axes, read, select
+from jaxphase.rg.networks.surgery import (
     Settings,
     choose_units,
     flat,

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..detect.correlation import correlation_length
-from ..detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
+from ...detect.correlation import correlation_length
+from ...detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
 from .halves import as_activations, choosing_and_measuring, in_halves, jackknife, mean_of_halves, usable
 from .levels import LEAST_SPECTRUM, measure_clusters
 

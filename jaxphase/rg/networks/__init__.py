@@ -1,0 +1,1 @@
+"""Coarse-graining of trained networks: fewer units, coarser space, and the couplings of what comes out."""
