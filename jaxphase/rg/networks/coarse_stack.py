@@ -105,8 +105,8 @@ def choose_channels(fine: Half, coarse: Half, states: list[Array], settings: Set
 def turn_norm(fine: RMSNorm, coarse: RMSNorm, x: Array, c: Array, stream: Reduction, settings: Settings) -> Reduction:
     """How a layer behind a norm reads the turned stream: it absorbs the gain, which is no number per direction.
 
-    Half the directions have half the square sum and half the count: for the same scale the new gain takes the root of
-    the ratio of counts, and after the rescaling what there is per direction.
+    The mean square of the directions that are kept is nearly the old sum over fewer of them: for the same scale the new
+    gain is the root of the ratio of their numbers, until the rescaling gives each direction its own.
     """
     used = jnp.arange(len(coarse.gain[...])) < coarse.live[...]
     coarse.gain.set_value(jnp.where(used, jnp.sqrt(fine.live[...] / coarse.live[...]), 0))
