@@ -21,7 +21,7 @@ _HOME = {
     "read_csv": "curves",
     "use_all_cores": "sweep",
 }
-_MODULES = ("detect", "evaluate", "plots", "scaling", "sweep", "systems")
+_MODULES = ("detect", "evaluate", "plots", "predict", "rg", "scaling", "sweep", "systems")
 
 __all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
 

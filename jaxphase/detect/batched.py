@@ -10,6 +10,7 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_batching import custom_vmap
 
 
@@ -67,7 +68,7 @@ def curve_detector(*, static=(), choices=None, per_point=(), positions=(), at_on
 def as_curves(x, y, weight=None):
     """`x`, `y` and `weight` as floating arrays of one shape `[..., n]`, or a `ValueError` with their shapes."""
     weight = 1.0 if weight is None else weight
-    x, y, weight = (jnp.asarray(a) for a in (x, y, weight))
+    x, y, weight = (_as_numbers(a) for a in (x, y, weight))
     try:
         shape = jnp.broadcast_shapes(x.shape, y.shape, weight.shape)
     except ValueError:
@@ -81,6 +82,14 @@ def as_curves(x, y, weight=None):
             raise ValueError(f"{name} must be real, got {values.dtype}")
     dtype = jnp.promote_types(jnp.result_type(x, y, float), jnp.float32)
     return tuple(jnp.broadcast_to(a.astype(dtype), shape) for a in (x, y, weight))
+
+
+def _as_numbers(values):
+    """An array of JAX; whole numbers of NumPy as floating ones, as JAX would wrap those beyond 2**31 round."""
+    if isinstance(values, jax.Array):
+        return values
+    values = np.asarray(values)
+    return jnp.asarray(values.astype(float) if np.issubdtype(values.dtype, np.integer) else values)
 
 
 def orders(x, y, weight):

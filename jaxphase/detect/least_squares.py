@@ -148,7 +148,7 @@ def _center(values, weight, floor):
     return floor * jnp.sum(weight * values, axis=-1) / jnp.maximum(jnp.sum(weight), 1)
 
 
-class _Expansion(NamedTuple):
+class Expansion(NamedTuple):
     """A sum of squares about theta [p]: half its gradient and half of its curvatures [c, p, p], the best one first and
     last the one that has no negative eigenvalue."""
 
@@ -186,7 +186,7 @@ def _expansion(shape, u, centred_y, weight, floor, newton, theta):
         cross = jnp.outer(share[1:-1], slope)
         bend = cross + cross.T - _symmetric(bend, size)
         curvatures.insert(0, gauss - jnp.outer(slope, slope) / norm + amplitude * bend)
-    return _Expansion(gram[-1, -1], -amplitude * slope, jnp.stack(curvatures))
+    return Expansion(gram[-1, -1], -amplitude * slope, jnp.stack(curvatures))
 
 
 def _symmetric(upper, size):
@@ -222,7 +222,7 @@ def levenberg_marquardt(model, start, low, high, *, steps):
     # The first trial is the start itself, so that the model is compiled once.
     first = jax.eval_shape(model, start)
     curvatures = jnp.broadcast_to(jnp.eye(len(start), dtype=start.dtype), first.curvatures.shape)
-    nowhere = _Expansion(jnp.full((), jnp.inf, start.dtype), jnp.zeros_like(start), curvatures)
+    nowhere = Expansion(jnp.full((), jnp.inf, start.dtype), jnp.zeros_like(start), curvatures)
     state = start, jnp.asarray(0.1, start.dtype), nowhere
     (theta, _, here), _ = jax.lax.scan(trial, state, length=steps + 1)
     return theta, here.value

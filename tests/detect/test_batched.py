@@ -127,3 +127,11 @@ def test_the_grid_is_built_once_if_shared_and_curve_by_curve_if_not():
     shared, own, y = jnp.ones((3, 2)), jnp.arange(6.0).reshape(3, 2), jnp.arange(6.0).reshape(3, 2) + 1
     np.testing.assert_array_equal(apply(shared, y), 2 * jnp.sum(y, 1))
     np.testing.assert_array_equal(apply(own, y), 2 * jnp.sum(own * y, 1))
+
+
+def test_sizes_beyond_32_bits_are_what_they_are():
+    sizes = np.geomspace(1e8, 1e11, 12).astype(np.int64)
+    loss = 1.7 + 400 * sizes**-0.3
+    whole, real = (detect.fit_power_law(x, loss) for x in (sizes, sizes.astype(float)))
+    np.testing.assert_array_equal(whole.exponent, real.exponent)
+    np.testing.assert_allclose(whole.exponent, -0.3, rtol=1e-3)
