@@ -17,9 +17,12 @@ _HOME = {
     "PhaseTransitionConfig": "config",
     "SweepSpec": "config",
     "analyze": "analysis",
+    "load_analysis": "report",
+    "paragraph": "paragraphs",
     "read": "curves",
     "read_csv": "curves",
     "use_all_cores": "sweep",
+    "write_report": "report",
 }
 _MODULES = ("detect", "evaluate", "plots", "predict", "rg", "scaling", "sweep", "systems")
 

@@ -1,4 +1,4 @@
-"""The command line: quickstart, sweep, plan, analyze, rg, validate, info. Heavy imports wait until they are needed."""
+"""The command line: quickstart, sweep, plan, analyze, rg, report, validate, info. Heavy imports wait until needed."""
 
 import os
 import sys
@@ -247,9 +247,9 @@ def rg(
     from jaxphase.plots import write_flow_figures
     from jaxphase.renormalize import renormalize
 
-    with _bar() as report:
+    with _bar() as tell:
         options = {"space": space, "data_size": data_size, "learning_rate": learning_rate}
-        dataset = renormalize(sweep, steps or 0, **options, progress=report)
+        dataset = renormalize(sweep, steps or 0, **options, progress=tell)
     family = follow(dataset)
 
     def write() -> None:
@@ -262,6 +262,20 @@ def rg(
     console.print(family.table())
     console.print(losses(dataset))
     _say_where(folder)
+
+
+@app.command
+def report(folder: File, *, out: Path | None = None) -> None:
+    """Write one HTML page, to read, print and pass on, on everything that a folder of results holds.
+
+    Args:
+        folder: What jaxphase sweep, analyze or rg has written.
+        out: New file; by default report.html in that folder.
+    """
+    _start_jax()
+    from jaxphase.report import write_report
+
+    Console().print(f"The report is {write_report(folder, out)}.")
 
 
 @app.command
@@ -280,8 +294,8 @@ def validate(*, large: bool = False, seed: int = 0) -> None:
     from jaxphase.validate import table, validate
 
     began = time.perf_counter()
-    with _bar() as report:
-        checks = validate(large, seed, report)
+    with _bar() as tell:
+        checks = validate(large, seed, tell)
     wrong = sum(not check.right for check in checks)
     console = Console()
     console.print(table(checks))

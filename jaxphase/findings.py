@@ -157,6 +157,7 @@ class Analysis:
                 "headline": self.headline,
                 "step": self.dataset.step.item() if "step" in self.dataset.coords else None,
                 "size_unit": size_unit(self.dataset),
+                "labels": _labels(self.dataset, [finding.metric for finding in self.findings]),
                 "boundary": list(self.boundary),
                 "findings": [vars(finding) for finding in self.findings],
                 "evidence": vars(self.evidence) if self.evidence else None,
@@ -243,6 +244,15 @@ def exactly(size: float) -> str:
 
 def _listed(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _labels(data: xr.Dataset, metrics: list[str]) -> dict[str, dict[str, str]]:
+    """Long names and units of metrics and data sizes, where they have them."""
+    kept = {
+        name: {key: data[name].attrs[key] for key in ("long_name", "units") if key in data[name].attrs}
+        for name in [*metrics, *(["data_size"] if "data_size" in data.coords else [])]
+    }
+    return {name: words for name, words in kept.items() if words}
 
 
 def _plain(value: Any) -> Any:

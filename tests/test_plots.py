@@ -226,7 +226,7 @@ def test_a_phase_diagram_without_transition_says_so():
 def test_curves_of_one_data_size_are_drawn_in_one_figure_only(tmp_path):
     analysis = analysed(data_sizes=(None,))
     plots.write_figures(analysis, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.pdf", "curves.png"]
     with pytest.raises(InputError, match="two data sizes"):
         plots.phase_diagram(analysis)
 
@@ -270,14 +270,15 @@ def test_scaled_curves_fall_on_one(sharpening):
 def test_figures_of_the_evidence_are_written(sharpening, tmp_path):
     plots.write_figures(sharpening, tmp_path)
     names = ["collapse.png", "curves.png", "fluctuations.png", "phase_diagram.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == names
 
 
 def test_figures_are_written_as_png_and_leave_no_state_behind(tmp_path):
     before = dict(mpl.rcParams)
     plots.write_figures(analysed(), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "phase_diagram.png"]
-    for path in tmp_path.iterdir():
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["curves.png", "phase_diagram.png"]
+    assert b"/FontFile2" in (tmp_path / "curves.pdf").read_bytes()  # a TrueType font, embedded
+    for path in tmp_path.glob("*.png"):
         pixels = imread(path)
         assert pixels.shape[1] > 1200
         assert pixels[..., :3].std() > 0.1, "not a blank page"

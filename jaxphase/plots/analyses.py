@@ -11,7 +11,7 @@ import numpy as np
 from jaxphase.analysis import Analysis
 from jaxphase.errors import InputError
 from jaxphase.findings import Finding, exactly, in_figures, label, size_unit
-from jaxphase.plots.style import colors, edges, new_figure, save
+from jaxphase.plots.style import colors, edges, few_labels, new_figure, save_all
 from jaxphase.scaling import COLLAPSE_KINDS
 from jaxphase.scaling.moments import LEAST_SEEDS
 
@@ -102,6 +102,7 @@ def fluctuations(analysis: Analysis) -> "Figure":
         words = (unit, "variance over seeds", "Binder cumulant about the mean")
         for panel, word in zip(panels, words, strict=True):
             panel.set(xscale="log", ylabel=word, xlabel=f"model size ({size_unit(data)})")
+            few_labels(panel)
         verdict = "no transition" if evidence.verdict == "none" else evidence.verdict
         panels[0].set_title(f"{title}: {verdict}", loc="left", fontweight="bold")
         place = panels[2].get_yaxis_transform()
@@ -144,8 +145,8 @@ def collapse(analysis: Analysis) -> "Figure":
 
 
 def write_figures(analysis: Analysis, folder: str | Path) -> None:
-    """In a folder that exists: curves.png; with several data sizes phase_diagram.png; with four seeds or more
-    fluctuations.png; collapse.png if there is one to draw."""
+    """As PNG and PDF in a folder that exists: curves; with several data sizes phase_diagram; with four seeds or more
+    fluctuations; collapse if there is one to draw."""
     data, evidence = analysis.dataset, analysis.evidence
     figures = {"curves": curves}
     if data.sizes.get("data_size", 1) > 1:
@@ -154,8 +155,7 @@ def write_figures(analysis: Analysis, folder: str | Path) -> None:
         figures["fluctuations"] = fluctuations
     if evidence and evidence.collapse and math.isfinite(evidence.collapse.inverse_nu):
         figures["collapse"] = collapse
-    for name, draw in figures.items():
-        save(draw(analysis), Path(folder) / f"{name}.png")
+    save_all({name: draw(analysis) for name, draw in figures.items()}, folder)
 
 
 def predict(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarray:
@@ -198,13 +198,11 @@ def _panel(panel: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
         for place in finding.breaks:
             panel.axvspan(*place.interval, color=color, alpha=0.08, lw=0, zorder=0)
             panel.axvline(place.size, color=color, lw=1, ls=":", zorder=1)
-    from matplotlib.ticker import LogFormatterSciNotation
 
     title, unit = _named(analysis, findings[0].metric)
     reach = 0.04 * np.log(params.max() / params.min())
     panel.set(xscale="log", xlim=(params.min() * np.exp(-reach), params.max() * np.exp(reach)), ylabel=unit)
-    # Sizes over a decade or more have a power of ten to name; labels between would run into each other.
-    panel.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(0.8, 0.3)))
+    few_labels(panel)
     panel.set_title(textwrap.fill(title, 34), loc="left", fontweight="bold", pad=5 + 11 * len(findings))
     _verdicts(panel, findings)
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from jaxphase.findings import exactly
 from jaxphase.flows import FOLLOWED, FamilyFlow
-from jaxphase.plots.style import colors, new_figure, save
+from jaxphase.plots.style import colors, new_figure, save_all
 from jaxphase.rg import FLOWS
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def flow_diagram(dataset: xr.Dataset, family: FamilyFlow) -> "Figure":
 
 
 def write_flow_figures(dataset: xr.Dataset, family: FamilyFlow, folder: str | Path) -> None:
-    """flow.png, spectra.png, loss.png and, of two sizes or more, phase_diagram.png in a folder that exists."""
+    """flow, spectra, loss and, of two sizes or more, phase_diagram, as PNG and PDF in a folder that exists."""
     figures = {
         "flow": couplings_flow(dataset, family),
         "spectra": coarse_spectra(dataset),
@@ -118,8 +118,7 @@ def write_flow_figures(dataset: xr.Dataset, family: FamilyFlow, folder: str | Pa
     }
     if dataset.sizes["size"] > 1:
         figures["phase_diagram"] = flow_diagram(dataset, family)
-    for name, figure in figures.items():
-        save(figure, Path(folder) / f"{name}.png")
+    save_all(figures, folder)
 
 
 def _regions(panel: "Axes", sizes: np.ndarray, scales: np.ndarray, values: np.ndarray, threshold: float):

@@ -1,6 +1,6 @@
 """What all figures have in common: a style that no global state knows of, colours, and how they are saved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STYLE = {
@@ -37,9 +38,27 @@ def new_figure(width: float, height: float) -> Iterator["Figure"]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
+def few_labels(panel: "Axes") -> None:
+    """On a logarithmic axis of sizes over a decade or more powers of ten: labels between would run into each other."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
+    panel.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(0.8, 0.3)))
+
+
 def save(figure: "Figure", path: str | Path) -> None:
-    """Write a figure as PNG with 200 dots per inch."""
-    figure.savefig(path, format="png", dpi=200)
+    """Write a figure in the format of its path's ending: PNG with 200 dots per inch, or PDF with its fonts in it."""
+    import matplotlib as mpl
+
+    dated = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
+    with mpl.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(path, dpi=200, metadata=dated)
+
+
+def save_all(figures: Mapping[str, "Figure"], folder: str | Path) -> None:
+    """Every figure as NAME.png and NAME.pdf in a folder that exists."""
+    for name, figure in figures.items():
+        for ending in ("png", "pdf"):
+            save(figure, Path(folder) / f"{name}.{ending}")
 
 
 def colors(count: int) -> list:

@@ -1,15 +1,30 @@
 """Prediction: from measured losses and critical sizes to what to train next."""
 
 from .allocation import Allocation, IsoFlop, RelativeToOptimum, allocate, isoflop, relative_to_optimum
+from .critical import CriticalModel, FamilyErrors, Prediction, critical_size, fit, leave_one_family_out
+from .measurements import Measurements, measured, read_measurements
+from .next_runs import Recommendation, devices_needed, recommend
 from .surface import Surface, fit_surface
 
 __all__ = [
     "Allocation",
+    "CriticalModel",
+    "FamilyErrors",
     "IsoFlop",
+    "Measurements",
+    "Prediction",
+    "Recommendation",
     "RelativeToOptimum",
     "Surface",
     "allocate",
+    "critical_size",
+    "devices_needed",
+    "fit",
     "fit_surface",
     "isoflop",
+    "leave_one_family_out",
+    "measured",
+    "read_measurements",
+    "recommend",
     "relative_to_optimum",
 ]
