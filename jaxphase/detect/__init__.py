@@ -7,6 +7,7 @@ from .cusum import Cusum, cusum
 from .derivatives import Gradients, gradients
 from .mirage import MIRAGE_KINDS, Mirage, mirage_test
 from .piecewise_power_law import PiecewisePowerLaw, fit_piecewise_power_law
+from .plateaus import Steps, fit_steps
 from .power_law import PowerLaw, fit_power_law
 from .segment import Segmentation, segment
 from .sigmoid import Sigmoid, fit_sigmoid
@@ -27,6 +28,7 @@ __all__ = [
     "PowerLaw",
     "Segmentation",
     "Sigmoid",
+    "Steps",
     "Verdict",
     "autocorrelation",
     "benjamini_hochberg",
@@ -40,6 +42,7 @@ __all__ = [
     "fit_piecewise_power_law",
     "fit_power_law",
     "fit_sigmoid",
+    "fit_steps",
     "gradients",
     "integrated_time",
     "mirage_test",

@@ -1,0 +1,217 @@
+"""Training time as an axis: the steps and plateaus of a Dataset's curves, delays, and times against size."""
+
+import json
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from rich.table import Table
+
+from jaxphase.curves import at_best_rate, metrics_of
+from jaxphase.detect.plateaus import fit_steps
+from jaxphase.errors import InputError
+from jaxphase.times import DELAYS, POWERS, Delay, TimeLaw, delay, fit_time_law, half_time
+
+
+class Event(NamedTuple):
+    """A step of a curve: when, its 95 % interval, from 10 to 90 % of it, and by how much the metric changes."""
+
+    time: float
+    interval: tuple[float, float]
+    begin: float
+    end: float
+    height: float
+    height_se: float
+
+
+class Plateau(NamedTuple):
+    """Where a curve rests between two steps, from 90 % of the one to 10 % of the next, and its mean level there."""
+
+    begin: float
+    end: float
+    level: float
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """What one metric does along training, in the mean over the seeds of one size; events is None if it has too few
+    steps to judge. half_time is the mean over seeds, of the logarithm, of when half of the change is done."""
+
+    metric: str
+    data_size: float | None
+    size: float
+    events: tuple[Event, ...] | None
+    plateaus: tuple[Plateau, ...]
+    half_time: float
+    log_half_time_se: float
+
+
+@dataclass(frozen=True)
+class SizeDelay:
+    """The delay from training to validation at one size."""
+
+    data_size: float | None
+    size: float
+    delay: Delay
+
+
+@dataclass(frozen=True)
+class SizeLaw:
+    """The half times of a metric against size ("size" at one data size, or "data_size" at one size)."""
+
+    metric: str
+    along: str
+    at: float | None
+    law: TimeLaw
+
+
+@dataclass(frozen=True)
+class TimeAnalysis:
+    """What training time shows; delays are those of train_loss and val_loss where there are both."""
+
+    curves: tuple[LearningCurve, ...]
+    delays: tuple[SizeDelay, ...]
+    laws: tuple[SizeLaw, ...]
+
+    def table(self) -> Table:
+        """A row for each metric at each size: number of steps, their times and heights, and when half is done."""
+        table = Table(title="Steps of learning curves", caption=_caption(self), caption_justify="left")
+        for name in ("metric", "data size", "size", "steps", "times [95 %] (change)", "half done at"):
+            table.add_column(name, justify="left" if name in ("metric", "times [95 %] (change)") else "right")
+        for curve in self.curves:
+            events = curve.events or ()
+            steps = "too few points" if curve.events is None else str(len(events))
+            words = (f"{e.time:.3g} [{e.interval[0]:.3g}, {e.interval[1]:.3g}] ({e.height:+.2g})" for e in events)
+            group = "" if curve.data_size is None else f"{curve.data_size:,.6g}"
+            half = f"{curve.half_time:.3g}" if np.isfinite(curve.half_time) else ""
+            table.add_row(curve.metric, group, f"{curve.size:,.6g}", steps, "\n".join(words), half)
+        return table
+
+    def to_json(self, path: str | Path) -> None:
+        """Everything in a file; a number that there is not is null."""
+        Path(path).write_text(json.dumps(_plain(asdict(self)), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def analyze_time(dataset: xr.Dataset, metric: str | None = None) -> TimeAnalysis:
+    """Read what a sweep, or `curves.read(..., step="all")`, shows along its training steps.
+
+    dataset: dims (learning_rate?, data_size?, size, seed, step) with coordinates params and step; of several learning
+    rates the best for each size counts. metric: one of its metrics along step, by default all. A model that has
+    diverged is missing from that step on. Steps are looked for in the mean over the seeds, which smears those that come
+    at different times; half times are those of each seed. Raises InputError without training steps or for a metric that
+    is not there.
+    """
+    dataset = at_best_rate(dataset)
+    if "step" not in dataset.dims:
+        raise InputError('the curves have no axis of training steps: read them with step="all".')
+    names = tuple(name for name in metrics_of(dataset) if "step" in dataset[name].dims)
+    if metric is not None and metric not in names:
+        raise InputError(f"metric is {metric!r}: choose one of {', '.join(names)}.")
+    if "diverged_at" in dataset:
+        alive = (dataset.diverged_at < 0) | (dataset.step < dataset.diverged_at)
+        dataset = dataset.assign({name: dataset[name].where(alive) for name in names})
+    steps, sizes = np.asarray(dataset.step, float), np.asarray(dataset.params, float)
+    groups = dataset.data_size.values.tolist() if "data_size" in dataset.dims else [None]
+    values = {name: _in_order(dataset[name], groups) for name in names}
+
+    curves, laws = [], []
+    for name in names if metric is None else (metric,):
+        times = half_time(values[name], steps)
+        curves += _curves(name, groups, sizes, values[name], times, steps)
+        laws += [SizeLaw(name, "size", at, fit_time_law(sizes, times[i])) for i, at in enumerate(groups)]
+        if len(groups) > 1:
+            laws += [SizeLaw(name, "data_size", n, fit_time_law(groups, times[:, j])) for j, n in enumerate(sizes)]
+    delays = []
+    if {"train_loss", "val_loss"} <= set(names) and metric in (None, "train_loss", "val_loss"):
+        pairs = product(enumerate(groups), enumerate(sizes))
+        both = values["train_loss"], values["val_loss"]
+        delays = [SizeDelay(g, float(n), delay(both[0][i, j], both[1][i, j], steps)) for (i, g), (j, n) in pairs]
+    return TimeAnalysis(tuple(curves), tuple(delays), tuple(laws))
+
+
+def _in_order(values: xr.DataArray, groups: list) -> np.ndarray:
+    """[data sizes, sizes, seeds, steps]"""
+    values = values if groups != [None] else values.expand_dims("data_size")
+    return values.transpose("data_size", "size", "seed", "step").values.astype(float)
+
+
+def _curves(name, groups, sizes, values, times, steps) -> list[LearningCurve]:
+    present = np.isfinite(values)
+    mean = np.where(present, values, 0).sum(axis=2) / np.where(present.any(axis=2), present.sum(axis=2), np.nan)
+    found = fit_steps(steps, mean)
+    found = found._replace(**{field: np.asarray(entry, float) for field, entry in found._asdict().items()})
+    curves = []
+    for i, j in np.ndindex(mean.shape[:2]):
+        one = type(found)(*(field[i, j] for field in found))
+        log_t = np.log(times[i, j][np.isfinite(times[i, j])])
+        seeds = len(log_t)
+        curves.append(
+            LearningCurve(
+                metric=name,
+                data_size=groups[i],
+                size=float(sizes[j]),
+                events=_events(one),
+                plateaus=_plateaus(one, steps),
+                half_time=float(np.exp(log_t.mean())) if seeds else np.nan,
+                log_half_time_se=float(log_t.std(ddof=1) / seeds**0.5) if seeds > 1 else np.nan,
+            )
+        )
+    return curves
+
+
+def _events(found) -> tuple[Event, ...] | None:
+    if found.n_steps < 0:
+        return None
+    fields = (found.time, found.interval, found.begin, found.end, found.height, found.height_se)
+    rows = zip(*(field[: int(found.n_steps)].tolist() for field in fields), strict=True)
+    return tuple(Event(time, tuple(interval), *rest) for time, interval, *rest in rows)
+
+
+def _plateaus(found, steps: np.ndarray) -> tuple[Plateau, ...]:
+    """Between each step and the next, and before the first and after the last, as far as there are points."""
+    count = int(found.n_steps)
+    if count < 1:
+        return ()
+    positive = steps[steps > 0]
+    begins = [positive.min(), *found.end[:count]]
+    ends = [*found.begin[:count], positive.max()]
+    rests = []
+    for begin, end in zip(begins, ends, strict=True):
+        inside = found.fitted[(steps >= begin) & (steps <= end)]
+        if np.isfinite(inside).any():
+            rests.append(Plateau(float(begin), float(end), float(np.nanmean(inside))))
+    return tuple(rests)
+
+
+def _caption(analysis: TimeAnalysis) -> str:
+    """What the delays and the laws say, a line each."""
+    lines = []
+    for entry in analysis.delays:
+        low, high = entry.delay.interval
+        factor = f": validation {entry.delay.ratio:.3g} [{low:.3g}, {high:.3g}] times as late"
+        at = "" if entry.data_size is None else f" and data size {entry.data_size:,.6g}"
+        words = entry.delay.kind + (factor if entry.delay.kind != DELAYS[0] else "")
+        lines.append(f"size {entry.size:,.6g}{at}: {words}.")
+    for entry in analysis.laws:
+        law, other = entry.law, "data_size" if entry.along == "size" else "size"
+        exponent = f"t ~ {entry.along}^({law.exponent:.2f} ± {law.exponent_se:.2f})"
+        words = exponent if law.kind == POWERS[2] else law.kind
+        at = "" if entry.at is None else f" at {other} {entry.at:,.6g}"
+        lines.append(f"{entry.metric}{at}, half time against {entry.along}: {words}.")
+    return "\n".join(lines)
+
+
+def _plain(value):
+    """Lists and numbers for JSON."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
