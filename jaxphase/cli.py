@@ -261,6 +261,9 @@ def rg(
     console = Console()
     console.print(family.table())
     console.print(losses(dataset))
+    if "left_out" in dataset.attrs:
+        sizes = ", ".join(f"{size:,}" for size in dataset.left_out)
+        console.print(f"Left out, as too narrow to be halved {dataset.sizes['scale'] - 1} times: sizes {sizes}.")
     _say_where(folder)
 
 

@@ -64,7 +64,8 @@ def renormalize(
     params and width (size, scale), counted; loss, accuracy, probe_cross_entropy and mutual_information on held-out
     rows (variant, size, seed, scale); kept and restored (reduction, size, seed, scale), the share of the variance that
     a step has kept and the scale that activations had before it was restored; and the couplings of `rg.Couplings`
-    (size, seed, scale, layer). Models that have diverged are NaN. Sizes too narrow to be halved so often are left out.
+    (size, seed, scale, layer). Models that have diverged are NaN. Sizes too narrow to be halved so often are left out,
+    and listed in the attribute left_out.
 
     Raises InputError for a folder without a finished sweep, and if no model is wide enough.
     """
@@ -302,4 +303,6 @@ def _label(trained: Trained, scales: list[Scale], variants: tuple[str, ...], fou
         "params": (("size", "scale"), params, {"long_name": "parameters"}),
         "width": (("size", "scale"), widths, {"long_name": "width"}),
     }
+    if narrow := [size for size in trained.spec.sizes if size not in sizes]:
+        attributes["left_out"] = narrow
     return xr.Dataset(variables, coordinates, attributes)

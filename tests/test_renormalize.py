@@ -62,6 +62,8 @@ def test_space_halves_with_the_units(folder):
 
 
 def test_what_cannot_be_renormalized_is_said_in_one_sentence(folder, tmp_path):
+    narrow = renormalize(folder, 3, rows=64, variants=("not rescaled",))
+    assert narrow.left_out == [2500] and narrow["size"].values.tolist() == [6000]
     with pytest.raises(InputError, match="steps is 12"):
         renormalize(folder, 12)
     with pytest.raises(InputError, match="no finished sweep"):
