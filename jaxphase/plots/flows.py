@@ -100,9 +100,7 @@ def flow_diagram(dataset: xr.Dataset, family: FamilyFlow) -> "Figure":
             panel.set(xscale="log", xlabel="trained parameters", title=f"layer {layer}", yticks=dataset.scale.values)
             for (size, scale), phase in np.ndenumerate(family.phase[layer]):
                 place = float(dataset.params[size, 0]), float(dataset.scale[scale])
-                panel.plot(
-                    *place, marker={"critical": "o", "chaotic": "^", "ordered": "v"}[str(phase)], color="k", ms=3
-                )
+                panel.plot(*place, marker=_PHASES[str(phase)], color="k", ms=3, clip_on=False)
         panels[0].set_ylabel("halvings")
         figure.colorbar(drawn, ax=list(panels), label=r"$\ln\,\chi$", pad=0.02)
         _phase_legend(figure)
