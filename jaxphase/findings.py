@@ -248,10 +248,8 @@ def _listed(words: list[str]) -> str:
 
 def _labels(data: xr.Dataset, metrics: list[str]) -> dict[str, dict[str, str]]:
     """Long names and units of metrics and data sizes, where they have them."""
-    kept = {
-        name: {key: data[name].attrs[key] for key in ("long_name", "units") if key in data[name].attrs}
-        for name in [*metrics, *(["data_size"] if "data_size" in data.coords else [])]
-    }
+    named = {name: data[name].attrs for name in (*metrics, "data_size") if name in data.variables}
+    kept = {name: {key: words[key] for key in ("long_name", "units") if key in words} for name, words in named.items()}
     return {name: words for name, words in kept.items() if words}
 
 
