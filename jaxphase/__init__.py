@@ -26,7 +26,7 @@ _HOME = {
     "use_all_cores": "sweep",
     "write_report": "report",
 }
-_MODULES = ("detect", "evaluate", "plots", "predict", "rg", "scaling", "sweep", "systems")
+_MODULES = ("detect", "evaluate", "flows", "plots", "predict", "renormalize", "rg", "scaling", "sweep", "systems")
 
 __all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
 

@@ -3,11 +3,10 @@
 import os
 import sys
 import time
-import tomllib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml
 from jaxphase.errors import InputError
+from jaxphase.settings import UNCHANGED, Settings, pair
 
 # What half a minute has time for: a row of the figure each.
 QUICK = (
@@ -55,63 +55,11 @@ def quickstart(*, out: Path = Path("quickstart"), resume: bool = False) -> None:
     _sweep(config.sweep(metrics=QUICK), config, out, resume)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What takes the place of the spec's."""
-
-    family: str | None = None
-    """Model family: mlp, resnet, transformer or vit."""
-    objective: str | None = None
-    """autoencoding, masked_modeling, contrastive, barlow_twins or vicreg."""
-    data: str | None = None
-    """digits, glyphs, text, hierarchy, spiked, ising or arrays."""
-    optimizer: str | None = None
-    """adamw, adam, sgd, or what optax has as scale_by_NAME."""
-    parametrization: str | None = None
-    """mup or standard."""
-    sizes: tuple[int, ...] | None = None
-    """Parameters of the models."""
-    data_sizes: tuple[int, ...] | None = None
-    """Training samples."""
-    checkpoints: tuple[int, ...] | None = None
-    """Steps at which to measure; training ends at the last."""
-    learning_rate: tuple[float, ...] | None = None
-    """One or several learning rates."""
-    seeds: int | None = None
-    """Models of each kind."""
-    batch_size: int | None = None
-    """Samples a step."""
-    metrics: tuple[str, ...] | None = None
-    """What to measure, everything by default."""
-    family_options: tuple[str, ...] | None = None
-    """NAME=NUMBER, such as depth=3."""
-    objective_options: tuple[str, ...] | None = None
-    """NAME=NUMBER, such as mask_fraction=0.25."""
-    data_options: tuple[str, ...] | None = None
-    """NAME=VALUE, such as path=mine.npz."""
-
-    def over(self, spec: SweepSpec) -> SweepSpec:
-        """The spec with these settings in it; the options of what is no longer named go with it."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        for name in ("family", "objective", "data"):
-            options = dict(_pair(f"{name}_options", text, "depth=3") for text in given.get(f"{name}_options", ()))
-            if name in given or options:
-                kept = (
-                    {}
-                    if given.get(name, getattr(spec, name)) != getattr(spec, name)
-                    else getattr(spec, f"{name}_options")
-                )
-                given[f"{name}_options"] = {**kept, **{key: _value(text) for key, text in options.items()}}
-        if len(given.get("learning_rate", ())) == 1:
-            given["learning_rate"] = given["learning_rate"][0]
-        return replace(spec, **given)
-
-
 @app.command
 def sweep(
     spec: tyro.conf.Positional[Path | None] = None,
     *,
-    settings: tyro.conf.OmitArgPrefixes[Settings] = Settings(),
+    settings: tyro.conf.OmitArgPrefixes[Settings] = UNCHANGED,
     out: Path | None = None,
     resume: bool = False,
 ) -> None:
@@ -130,7 +78,7 @@ def sweep(
 def plan(
     spec: tyro.conf.Positional[Path | None] = None,
     *,
-    settings: tyro.conf.OmitArgPrefixes[Settings] = Settings(),
+    settings: tyro.conf.OmitArgPrefixes[Settings] = UNCHANGED,
 ) -> None:
     """Print what a spec would train, in which buckets, and about how long it would take; train nothing.
 
@@ -208,7 +156,7 @@ def analyze(
     """
     from jaxphase.curves import read
 
-    partners = dict(_pair("partner", text, "accuracy=cross_entropy") for text in partner) or None
+    partners = dict(pair("partner", text, "accuracy=cross_entropy") for text in partner) or None
     data = read(file, x=x, y=y, by=by, group=group, run=run, time=time, step=step)
     folder = out or Path(f"{file.resolve().stem}-analysis")
     if folder.exists():
@@ -347,21 +295,6 @@ def _read(spec: Path | None, settings: Settings) -> tuple[SweepSpec, PhaseTransi
 
         chosen = replace(chosen, sizes=sizes_of_their_own(chosen, recipe(chosen)))
     return chosen, config
-
-
-def _pair(option: str, text: str, example: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise InputError(f"{option} is {text!r}: give NAME=VALUE, such as {example}.")
-    return name, value
-
-
-def _value(text: str):
-    """A TOML value, or the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _analyse(data, folder: Path, order_parameter: str | None, partners: dict[str, str] | None = None) -> None:

@@ -1,5 +1,6 @@
-"""Objectives, by name: frozen dataclasses of what a model reads, what its head gives back, and three pure functions,
-`inputs(rows, key)`, `loss(model, rows, key) -> [n]` of a batch and `represent(model, rows) -> [n, features]`."""
+"""Objectives, by name: frozen dataclasses of what a model reads, what its head gives back, and three pure functions:
+`inputs(rows, key)`, what it reads of rows in training, `loss(model, rows, key) -> [n]` of a batch, and
+`represent(model, rows) -> [n, features]`."""
 
 from jaxphase.objectives.autoencoding import Autoencoding
 from jaxphase.objectives.joint_embedding import BarlowTwins, Contrastive, VICReg

@@ -59,13 +59,6 @@ class MaskedModeling:
         error = cross_entropy(answers, rows) if self.layout.kind == "tokens" else jnp.square(answers - rows)
         return jnp.sum(error * hidden, axis=-1) / jnp.maximum(jnp.sum(hidden, axis=-1), 1)
 
-    def _masked(self, rows: Array, key: Array) -> tuple[Array, Array]:
-        """What is seen of rows, and what of them is hidden."""
-        if self.layout.kind == "tokens":
-            return augment.mask_tokens(key, rows, self.mask_fraction, self.layout.vocabulary)
-        hidden = self.draw_mask(key, len(rows))
-        return self.view(rows, 1 - hidden), hidden
-
     def represent(self, model, rows: Array) -> Array:
         """Representation [n, features] of whole rows."""
         return model.encode(rows if self.layout.kind == "tokens" else self.view(rows, jnp.ones_like(rows)))
@@ -88,3 +81,10 @@ class MaskedModeling:
         for axis, times in ((1, self.patch), (2, self.patch), (3, channels)):
             hidden = jnp.repeat(hidden, times, axis=axis)
         return hidden.reshape(n, -1).astype(jnp.float32)
+
+    def _masked(self, rows: Array, key: Array) -> tuple[Array, Array]:
+        """What is seen of rows, and what of them is hidden."""
+        if self.layout.kind == "tokens":
+            return augment.mask_tokens(key, rows, self.mask_fraction, self.layout.vocabulary)
+        hidden = self.draw_mask(key, len(rows))
+        return self.view(rows, 1 - hidden), hidden
