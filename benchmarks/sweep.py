@@ -283,10 +283,11 @@ def compare(workload: str, sample: bool, repeats: int) -> dict:
         result["share_of_peak_in_run"] = operations / result["run"] / limit if "run" in result else None
         spread = f"({min(result['all_seconds']):.1f} to {max(result['all_seconds']):.1f})"
         parts = [f"{result[part]:.1f}" if part in result else "" for part in ("compile", "run")]
+        of_run = f"{result['share_of_peak_in_run']:.1%}" if "run" in result else ""
         print(
             f"{name:24}  {result['seconds']:6.1f} {spread:18}  {result['seconds'] / ours['seconds']:6.2f}x"
             f"  {parts[0]:>9}  {parts[1]:>6}  {result['useful_flops_per_second'] / 1e9:7.2f}"
-            f"  {result['share_of_peak']:6.1%}  {result['share_of_peak_in_run'] or float('nan'):6.1%}"
+            f"  {result['share_of_peak']:6.1%}  {of_run:>6}"
             f"  {result['loss'][0]:.4f} -> {result['loss'][-1]:.4f}",
             flush=True,
         )
