@@ -4,9 +4,9 @@ without a transition.
     python experiments/collapse.py [--count 100]
 
 Families with a transition: master curves of four shapes, sizes in ratios of 8 to 64, nu, exponent, noise and number of
-points drawn anew every time; with "corrections" the smaller sizes are off by 1/L. Families without one: curves of one
-width at every size, which may rise, shift or grow in height with the size. Prints what it counts, writes collapse.json
-and collapse.png.
+points drawn anew every time. With corrections the smaller sizes are off by L**-omega, the smallest by 40 % with omega
+= 1, or by -50 to 80 % with omega from 0.5 to 2. Families without a transition: curves of one width at every size, which
+may rise, shift or grow in height with the size. Prints what it counts, writes collapse.json and collapse.png.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+import jaxphase
 from jaxphase.scaling import COLLAPSE_KINDS, collapse
 
 MASTERS = {
@@ -23,7 +24,7 @@ MASTERS = {
     "binder": lambda x: 0.33 + 0.33 * np.tanh(0.8 * x - 0.1) + 0.05 * x * np.exp(-(x**2)),
     "gaussian": lambda x: np.exp(-((x + 0.5) ** 2)),
 }
-GREYS = ("#1b3a5c", "#b0b7c0", "#5b8db8")
+GREYS = ("#1b3a5c", "#b0b7c0", "#5b8db8", "#8fb4d3")
 SMOOTH = ("same", "taller", "shifted", "raised", "corrected")
 
 
@@ -41,16 +42,20 @@ def draw(rng: np.random.Generator) -> dict:
     }
 
 
-def transition(rng: np.random.Generator, corrections: bool = False) -> tuple[dict, tuple]:
-    """Circumstances and rows of a family with a transition, each size over its own part of the control."""
+def transition(rng: np.random.Generator, corrections: str = "no") -> tuple[dict, tuple]:
+    """Circumstances and rows of a family with a transition, each size over its own part of the control; corrections:
+    "no", "one" or "any"."""
     case = draw(rng)
+    omega, share = 1, {"no": 0, "one": 0.4}.get(corrections)
+    if corrections == "any":
+        omega, share = 2 ** rng.uniform(-1, 1), rng.uniform(-0.5, 0.8)
     size = np.repeat(case["sizes"], case["points"])
     reach = np.linspace(-2.5, 2.5, case["points"]) * rng.uniform(0.6, 1.2)
     scale = (case["sizes"] / 8) ** -case["inverse_nu"] * 0.3
     control = case["critical"] + (scale[:, None] * reach).ravel()
     x = (control - case["critical"]) / 0.3 * (size / 8) ** case["inverse_nu"]
     height = (size / 8) ** case["exponent"]
-    value = height * case["master"](x) * (1 + (0.4 * 8 / size if corrections else 0))
+    value = height * case["master"](x) * (1 + share * (8 / size) ** omega)
     error = case["noise"] * height
     return case, (size, control, value + error * rng.standard_normal(len(x)), error)
 
@@ -70,7 +75,7 @@ def smooth(rng: np.random.Generator, kind: str) -> tuple:
     return size, control, value + error * rng.standard_normal(len(value)), error
 
 
-def coverage(rng: np.random.Generator, count: int, corrections: bool, allowed: bool) -> dict:
+def coverage(rng: np.random.Generator, count: int, corrections: str, allowed: bool) -> dict:
     """How often 95 % intervals hold the truth, and how often a transition is called one."""
     inside, kinds, pulls = [], [], []
     for _ in range(count):
@@ -94,11 +99,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100, help="families of every kind")
     count = parser.parse_args().count
+    jaxphase.use_all_cores()
     results = {}
     for name, *options in (
-        ("transition", False, False),
-        ("corrections, not allowed for", True, False),
-        ("corrections, allowed for", True, True),
+        ("transition", "no", False),
+        ("corrections, not allowed for", "one", False),
+        ("corrections, allowed for", "one", True),
+        ("any corrections, allowed for", "any", True),
     ):
         results[name] = coverage(np.random.default_rng(0), count, *options)
         print(name, json.dumps(results[name], indent=1), flush=True)
@@ -115,13 +122,13 @@ def plot(results: dict):
     """Coverage of the intervals, and what each family is called."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    figure = Figure(figsize=(9.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     covered = [name for name in results if "covered" in results[name]]
     for i, name in enumerate(covered):
         shares = results[name]["covered"]
-        places = np.arange(len(shares)) + 0.25 * (i - 1)
-        left.bar(places, [100 * share for share in shares.values()], 0.22, label=name, color=GREYS[i])
+        places = np.arange(len(shares)) + 0.2 * (i - 1.5)
+        left.bar(places, [100 * share for share in shares.values()], 0.18, label=name, color=GREYS[i])
     left.axhspan(90, 98, color="0.9", zorder=0)
     left.set(ylim=(0, 105), ylabel="intervals that hold the truth (%)", title="95 % intervals")
     left.set_xticks(range(len(shares)), list(shares))
@@ -133,7 +140,7 @@ def plot(results: dict):
             right.barh(list(results), share, left=bottom, label=kind)
         bottom += share
     right.invert_yaxis()
-    right.set(xlim=(0, 100), xlabel="called (%)", title="families with a transition, then without")
+    right.set(xlim=(0, 100), xlabel="called (%)", title="transitions, then none")
     for axes, side in ((left, "left"), (right, "right")):
         figure.legend(
             *axes.get_legend_handles_labels(), loc=f"outside lower {side}", ncols=2, fontsize=8, frameon=False

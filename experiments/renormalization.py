@@ -108,12 +108,7 @@ def main() -> None:
             "phenomenological": phenomenological(trained, arguments.seeds),
         }
     family = follow(dataset)
-    for name, figure in (
-        ("flow", plots.couplings_flow(dataset, family)),
-        ("loss", plots.coarse_loss(dataset)),
-        ("phase_diagram", plots.flow_diagram(dataset, family)),
-        ("spectra", plots.coarse_spectra(dataset)),
-    ):
+    for name, figure in plots.flow_pages(dataset, family).items():
         plots.save(figure, HERE / f"renormalization_{name}.png")
     written = json.dumps({"settings": vars(arguments), "results": results}, indent=1).replace("NaN", "null")
     (HERE / "renormalization.json").write_text(written + "\n")

@@ -63,8 +63,9 @@ def main() -> None:
         results[name] = summarise(analysis)
         print(f"{name}: {analysis.evidence.verdict}", *analysis.evidence.reasons, sep="\n  ", flush=True)
         if name == ORDER_PARAMETERS[0]:
-            plots.save(plots.fluctuations(analysis), HERE / "transition_fluctuations.png")
-            plots.save(plots.collapse(analysis), HERE / "transition_collapse.png")
+            pages = plots.pages(analysis)
+            for page in ("fluctuations", "collapse"):
+                plots.save(pages[page], HERE / f"transition_{page}.png")
     written = json.dumps({"settings": vars(arguments), "results": results}, indent=1)
     (HERE / "transition.json").write_text(written + "\n")
 

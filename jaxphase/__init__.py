@@ -19,6 +19,7 @@ _HOME = {
     "TimeAnalysis": "learning",
     "analyze": "analysis",
     "analyze_time": "learning",
+    "delay": "times",
     "load_analysis": "report",
     "paragraph": "paragraphs",
     "read": "curves",
@@ -26,7 +27,10 @@ _HOME = {
     "use_all_cores": "sweep",
     "write_report": "report",
 }
-_MODULES = ("detect", "evaluate", "flows", "plots", "predict", "renormalize", "rg", "scaling", "sweep", "systems")
+_MODULES = (
+    *("curves", "detect", "evaluate", "flows", "learning", "plots", "predict", "renormalize", "rg", "scaling"),
+    *("sweep", "systems", "times"),
+)
 
 __all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
 

@@ -1,4 +1,4 @@
-"""From measured curves to verdicts: is there a transition in model size, where, how wide, and how sure are we?"""
+"""From measured curves to verdicts: is there a transition in model or data size, where, how wide, and how sure?"""
 
 import functools
 import math
@@ -13,11 +13,12 @@ import numpy as np
 import xarray as xr
 
 from jaxphase import detect
-from jaxphase.curves import at_best_rate, at_step, check, metrics_of
+from jaxphase.curves import at_best_rate, at_step, axis, check, metrics_of
 from jaxphase.detect.distributions import student_t_975
 from jaxphase.errors import InputError
 from jaxphase.evidence import weigh
-from jaxphase.findings import SMOOTH, TRANSITIONS, Analysis, Break, Finding, Interval, Slope, in_figures, size_unit
+from jaxphase.findings import Analysis, Break, Finding, Interval, Slope
+from jaxphase.wording import SMOOTH, TRANSITIONS, in_figures, size_unit
 
 _TOO_FEW_POINTS = "too few points"
 # Metrics of a sweep that are thresholded, and the continuous ones that the same readout gives.
@@ -48,6 +49,8 @@ def analyze(
     step: int | None = None,
 ) -> Analysis:
     """Judge every metric of `data` against the logarithm of model size, at each data size, all seeds as points.
+
+    Of what `curves.along_data` gives it is data size, at each model size, and so wherever the two are named below.
 
     data: dims (learning_rate?, data_size?, size, seed, step?) with coordinate `params` along size, from a sweep or
     `curves.read`; of several learning rates the best for each size counts (see `curves.at_best_rate`); models with
@@ -98,7 +101,8 @@ def analyze(
         findings.append(_finding(fit, params, reference, size_unit(data), details))
     changes = any(found.has_transition for found in findings if found.metric == order_parameter)
     outcomes = curves.sel(metric=order_parameter).transpose("data_size", "size", "seed").values.astype(float)
-    evidence = weigh(order_parameter, outcomes, np.atleast_1d(groups), params, changes)
+    words = axis(data, "params"), axis(data, "data_size")
+    evidence = weigh(order_parameter, outcomes, np.atleast_1d(groups), params, changes, words)
     return Analysis(data, tuple(findings), order_parameter, evidence)
 
 

@@ -52,7 +52,7 @@ def read(
 
     Returns a Dataset in memory with dims (data_size?, size, seed, step?), sizes also as coordinate `params`. What was
     not measured, or is not finite, is NaN. Warns in one sentence of a log that ends within a record. Raises InputError
-    for anything that does not hold curves.
+    for anything that does not hold curves of five sizes or more, or five data sizes for `along_data`.
     """
     path = Path(path)
     if path.suffix == ".nc":
@@ -62,7 +62,7 @@ def read(
         data = _read_netcdf(path, _names(y))
         return data if step in (None, "all") else at_step(data, step)
     table = read_table(path)
-    return check(curves_of(table, x=x, y=_names(y), by=by, group=group, run=run, time=time, step=step), str(path))
+    return _readable(curves_of(table, x=x, y=_names(y), by=by, group=group, run=run, time=time, step=step), str(path))
 
 
 def read_csv(
@@ -79,36 +79,52 @@ def read_csv(
     training steps is read as `read` says. Raises InputError for anything else that is not such a table.
     """
     table = read_csv_table(Path(path))
-    return check(curves_of(table, x=x, y=_names(y), by=by, group=group), str(path))
+    return _readable(curves_of(table, x=x, y=_names(y), by=by, group=group), str(path))
 
 
 def check(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
-    """The same Dataset, if it holds curves over model size that can be analysed; InputError otherwise."""
-    for dim in ("size", "seed"):
-        if dim not in data.dims:
-            listed = ", ".join(map(str, data.dims)) or "none"
-            raise InputError(f"{source} has no dimension '{dim}' (it has {listed}): give the result of a sweep.")
-    if "params" not in data.coords or data.params.dims != ("size",):
-        raise InputError(f"{source} has no coordinate 'params' along size: give each size its number of parameters.")
-    if "data_size" in data.dims and "data_size" not in data.coords:
-        raise InputError(f"{source} has no coordinate 'data_size': give each its number.")
-    sizes = np.asarray(data.params, float)
-    for name, what in (("params", "model"), ("data_size", "data")):
-        values = np.atleast_1d(np.asarray(data.coords.get(name, 1), float))
-        for value in values[~(np.isfinite(values) & (values > 0))]:
-            raise InputError(f"{source} has a {what} size ({name}) of {value:g}: give positive, finite numbers.")
-    if len(set(sizes)) < LEAST_SIZES:
-        label = data.params.attrs.get("long_name", "params")
+    """The same Dataset, if it holds curves that can be analysed, with five sizes or more; InputError otherwise."""
+    _check_form(data, source)
+    count, others = _different(data, "params"), _different(data, "data_size")
+    if count < LEAST_SIZES:
+        few = f"{source} has {count} different sizes ({_called(data, 'params')})"
+        needs = f"a curve along {axis(data, 'params')} needs at least {LEAST_SIZES}"
+        if others < LEAST_SIZES:
+            raise InputError(f"{few}: {needs}.")
         raise InputError(
-            f"{source} has {len(set(sizes))} different sizes ({label}): a curve needs at least {LEAST_SIZES}."
+            f"{few}, but {needs}: look along its {others} {axis(data, 'data_size')}s ({_called(data, 'data_size')})."
         )
-    names = metrics_of(data)
-    if not names:
-        raise InputError(f"{source} has no metric over size and seed: give at least one variable of numbers.")
-    for name in names:
-        if not np.isfinite(data[name]).any():
-            raise InputError(f"every value of {name} in {source} is missing or not finite: leave {name} out.")
     return data
+
+
+def along_data(data: xr.Dataset) -> xr.Dataset:
+    """The curves over data size instead of model size: the two change places, and with them their words.
+
+    data: dims (learning_rate?, data_size, size, seed, step?) with coordinates params and data_size; of several learning
+    rates the best for each size and data size counts. In the result `size` and `params` are the data sizes and
+    `data_size` the model sizes, so that everything that is asked of model size, a critical one or a law, is asked of
+    data size; `axis` says so, and of such curves this gives those over model size again. The same seed at two data
+    sizes of a sweep is two independent trainings, each with weights and a part of the data of its own: a curve follows
+    no single model that is given more data, and the scatter over seeds holds that of the data drawn. InputError without
+    data sizes.
+    """
+    data = _check_form(at_best_rate(data), "the dataset")
+    if "data_size" not in data.dims:
+        raise InputError("the curves have no data sizes to be followed along: give a column of them as group.")
+    along = {"long_name": "data_size"} | data.data_size.attrs | {"axis": axis(data, "data_size")}
+    across = {"long_name": "params"} | {name: words for name, words in data.params.attrs.items() if name != "axis"}
+    sizes = data.data_size.values
+    swapped = data.drop_vars(["params", "size", "data_size"], errors="ignore")
+    return swapped.rename(size="data_size", data_size="size").assign_coords(
+        size=sizes, params=("size", sizes, along), data_size=("data_size", data.params.values, across)
+    )
+
+
+def axis(data: xr.Dataset, name: Literal["params", "data_size"]) -> str:
+    """What `params` or `data_size` are, in words: "model size" and "data size", or the reverse of it where the curves
+    are along data size."""
+    along = data.params.attrs.get("axis") == "data size"
+    return "data size" if along == (name == "params") else "model size"
 
 
 def at_best_rate(data: xr.Dataset) -> xr.Dataset:
@@ -160,6 +176,43 @@ def metrics_of(data: xr.Dataset) -> tuple[str, ...]:
     )
 
 
+def _check_form(data: xr.Dataset, source: str) -> xr.Dataset:
+    """The same Dataset, if it has metrics over size and seed, however few the sizes; InputError otherwise."""
+    for dim in ("size", "seed"):
+        if dim not in data.dims:
+            listed = ", ".join(map(str, data.dims)) or "none"
+            raise InputError(f"{source} has no dimension '{dim}' (it has {listed}): give the result of a sweep.")
+    if "params" not in data.coords or data.params.dims != ("size",):
+        raise InputError(f"{source} has no coordinate 'params' along size: give each size its number of parameters.")
+    if "data_size" in data.dims and "data_size" not in data.coords:
+        raise InputError(f"{source} has no coordinate 'data_size': give each its number.")
+    for name in ("params", "data_size"):
+        values = np.atleast_1d(np.asarray(data.coords.get(name, 1), float))
+        for value in values[~(np.isfinite(values) & (values > 0))]:
+            what = f"{axis(data, name)} ({_called(data, name)})"
+            raise InputError(f"{source} has a {what} of {value:g}: give positive, finite numbers.")
+    names = metrics_of(data)
+    if not names:
+        raise InputError(f"{source} has no metric over size and seed: give at least one variable of numbers.")
+    for name in names:
+        if not np.isfinite(data[name]).any():
+            raise InputError(f"every value of {name} in {source} is missing or not finite: leave {name} out.")
+    return data
+
+
+def _readable(data: xr.Dataset, source: str) -> xr.Dataset:
+    """As `check`, but data sizes are enough where there are too few sizes: curves may be wanted along them."""
+    return _check_form(data, source) if _different(data, "data_size") >= LEAST_SIZES else check(data, source)
+
+
+def _different(data: xr.Dataset, name: str) -> int:
+    return len(np.unique(data.coords[name])) if name in data.coords else 0
+
+
+def _called(data: xr.Dataset, name: str) -> str:
+    return data[name].attrs.get("long_name", name)
+
+
 def _read_netcdf(path: Path, metrics: tuple[str, ...]) -> xr.Dataset:
     if not path.exists():
         raise InputError(f"{path} does not exist: give the path of a result.")
@@ -173,7 +226,7 @@ def _read_netcdf(path: Path, metrics: tuple[str, ...]) -> xr.Dataset:
             listed = ", ".join(metrics_of(data)) or "none"
             raise InputError(f"y is {name!r}, a metric that {path} lacks: choose from {listed}.")
     others = [name for name in metrics_of(data) if metrics and name not in metrics]
-    return check(data.drop_vars(others), str(path))
+    return _readable(data.drop_vars(others), str(path))
 
 
 def _names(y: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Transition or crossover: what several data sizes and many seeds of a sweep say about its order parameter.
 
-Model size is the control and data size the second size that a transition sharpens with, both in the logarithm.
+Model size is the control and data size the second size that a transition sharpens with, both in the logarithm; of
+curves along data size (`curves.along_data`) it is the reverse.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Evidence:
 
     susceptibility (variance over seeds), binder (cumulant about the mean) and bimodality have fields
     [data_sizes, sizes], of `jaxphase.scaling`, as have order and collapse, which are None with fewer than three data
-    sizes. The control of both is log10 of the model size, their size the data size.
+    sizes. The control of both is log10 of the model size, their size the data size. Of curves along data size read
+    these the other way round.
     """
 
     metric: str
@@ -35,20 +37,31 @@ class Evidence:
     collapse: scaling.Collapse | None = None
 
 
-def weigh(metric: str, values: np.ndarray, data_sizes: np.ndarray, params: np.ndarray, changes: bool) -> Evidence:
-    """Evidence from the values of a metric [data_sizes, sizes, seeds]; changes: whether a detector has found a
-    crossover or a step at any data size."""
+def weigh(
+    metric: str,
+    values: np.ndarray,
+    data_sizes: np.ndarray,
+    params: np.ndarray,
+    changes: bool,
+    words: tuple[str, str] = ("model size", "data size"),
+) -> Evidence:
+    """Evidence from the values of a metric [data_sizes, sizes, seeds].
+
+    changes: whether a detector has found a crossover or a step at any data size. words: what params and data_sizes are
+    called in the reasons.
+    """
+    size, second = words
     # One run a size has no scatter, which is a missing second one.
     values = np.pad(values, ((0, 0), (0, 0), (0, max(2 - values.shape[2], 0))), constant_values=np.nan)
     measured = metric, *(type(moment)(*map(np.asarray, moment)) for moment in _moments(values))
     nothing = [] if changes else ["no curve has a crossover or a step"]
     if len(values) < LEAST_DATA_SIZES:
-        few = f"{len(values)} data {'size' if len(values) == 1 else 'sizes'}"
+        few = f"{len(values)} {second}{'' if len(values) == 1 else 's'}"
         reasons = nothing or [f"{few}: whether the change sharpens takes {LEAST_DATA_SIZES}"]
         return _evidence(measured, "undecided" if changes else "none", reasons)
     order = scaling.transition_order(data_sizes, np.log10(params), values)
     collapse = _collapse(values, data_sizes, np.log10(params))
-    reasons = nothing + _reasons(order, collapse, data_sizes)
+    reasons = nothing + _reasons(order, collapse, data_sizes, size, second)
     return _evidence(measured, _verdict(order, collapse) if changes else "none", reasons, order, collapse)
 
 
@@ -83,23 +96,25 @@ def _verdict(order: scaling.Order, collapse: scaling.Collapse) -> str:
     return f"transition ({called})" if fell == "transition" else "undecided"
 
 
-def _reasons(order: scaling.Order, collapse: scaling.Collapse, data_sizes: np.ndarray) -> list[str]:
+def _reasons(
+    order: scaling.Order, collapse: scaling.Collapse, data_sizes: np.ndarray, size: str, second: str
+) -> list[str]:
     low, high = order.sharpening_interval
     reasons = [
-        f"the width goes as data size to the power {-order.sharpening:.2f} [{-high:.2f}, {-low:.2f}]"
+        f"the width goes as {second} to the power {-order.sharpening:.2f} [{-high:.2f}, {-low:.2f}]"
         if np.isfinite(order.sharpening)
-        else "fewer than three data sizes have a width that the model sizes resolve"
+        else f"fewer than three {second}s have a width that the {size}s resolve"
     ]
     low, high = order.peak_growth_interval
     if np.isfinite(order.peak_growth):
         reasons.append(
-            f"the largest variance over seeds goes as data size to the power {order.peak_growth:.2f} "
+            f"the largest variance over seeds goes as {second} to the power {order.peak_growth:.2f} "
             f"[{low:.2f}, {high:.2f}]"
         )
     if order.judged >= 0:
         p_value = order.two_heaps[order.judged]
         heaps = "fall into two heaps" if p_value < TWO_HEAPS else "have one peak"
-        where = f"at data size {data_sizes[order.judged]:,.6g}"
+        where = f"at {second} {data_sizes[order.judged]:,.6g}"
         reasons.append(f"where equal models scatter most, they {heaps} {where} (p = {p_value:.2g})")
     fell = COLLAPSE_KINDS[collapse.kind]
     if np.isfinite(collapse.inverse_nu):

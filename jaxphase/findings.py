@@ -1,29 +1,26 @@
 """What an analysis has to say: a finding per curve, a sentence, a table, a file."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import xarray as xr
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
-from jaxphase.errors import InputError
+from jaxphase.curves import axis
 from jaxphase.evidence import Evidence
+from jaxphase.plain import plain, write_json
+from jaxphase.wording import SMOOTH, TRANSITIONS, exactly, in_figures, label, listed, size_unit
 
-SCHEMA = 1
-SMOOTH = {
-    "constant": "constant",
-    "linear": "linear in log size",
-    "power_law": "power law",
-    "broken_power_law": "broken power law",
-}
-TRANSITIONS = {"sigmoid": "crossover", "step": "step"}
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SCHEMA = 2
 
 
 class Interval(NamedTuple):
@@ -64,6 +61,7 @@ class Boundary(NamedTuple):
 class Finding:
     """What one curve shows: a metric against model size at one data size (None where the curves have none).
 
+    Of curves along data size (`curves.along_data`) model size and data size have changed places, here as everywhere.
     kind is a name of `detect.KINDS` or "too few points"; verdict says it in words, remark what limits it. critical_size
     and its interval are in the unit of `params`; width (10-90 %) and bootstrap_se, the standard deviation of the
     centre over resampled seeds, in decades of it. All four are NaN without a transition; exponent and exponent_se but
@@ -136,40 +134,76 @@ class Analysis:
             size = "" if finding.data_size is None else exactly(finding.data_size)
             where.setdefault(_phrase(finding, size_unit(data)), []).append(size)
         group = label(data, "data_size") if "data_size" in data.coords else ""
-        parts = [f"{phrase} for {_listed(sizes)} {group}" if group else phrase for phrase, sizes in where.items()]
+        parts = [f"{phrase} for {listed(sizes)} {group}" if group else phrase for phrase, sizes in where.items()]
+        jumps = [finding for finding in found if finding.has_transition]
+        mirages = [finding for finding in jumps if finding.mirage == "in the metric"]
+        only = 0 < len(jumps) == len(mirages)
+        if mirages:
+            sizes = "" if only else f" for {listed([exactly(jump.data_size) for jump in mirages])} {group}"
+            partner = label(data, mirages[0].partner)
+            parts.append(f"the jump{sizes} is in the metric and not in the models, as {partner} drifts through it")
+        second = axis(data, "data_size")
         if self.evidence and self.evidence.verdict not in ("none", "undecided"):
-            parts.append(f"with data size this is a {self.evidence.verdict}: {self.evidence.reasons[0]}")
-        elif any(finding.kind == "sigmoid" for finding in found):
-            parts.append("a crossover is no phase transition, which would sharpen with data size")
+            whose = " of the metric" if only else ""
+            parts.append(f"with {second} this is a {self.evidence.verdict}{whose}: {self.evidence.reasons[0]}")
+        elif any(finding.kind == "sigmoid" for finding in found) and not only:
+            parts.append(f"a crossover is no phase transition, which would sharpen with {second}")
         return f"{label(data, self.order_parameter)}: {'; '.join(parts)}."
 
     def of_order(self) -> tuple[Finding, ...]:
         """The findings on the order parameter, one per data size."""
         return tuple(finding for finding in self.findings if finding.metric == self.order_parameter)
 
+    def to_dataframe(self) -> "DataFrame":
+        """A row for each finding, in their order.
+
+        Columns: metric; order_parameter, whether it is that; along, "model size" or "data size", what the curve is
+        over; data_size, of the curve, NaN where there are none, or instead of it model_size of curves along data size;
+        then the fields of `Finding` of that name, critical_low and critical_high being the ends of its interval, and
+        steepest, steepest_low, steepest_high those of its slope. Sizes are in the unit of `params` (`size_unit`), NaN
+        where there is no such number; partner, mirage and remark are empty where there is nothing to say.
+        """
+        from pandas import DataFrame
+
+        along, second = axis(self.dataset, "params"), axis(self.dataset, "data_size").replace(" ", "_")
+        rows = [
+            {
+                "metric": found.metric,
+                "order_parameter": found.metric == self.order_parameter,
+                "along": along,
+                second: math.nan if found.data_size is None else float(found.data_size),
+                **_row(found),
+            }
+            for found in self.findings
+        ]
+        return DataFrame(rows)
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the dataset, in the types of JSON; a number that is not finite is None."""
-        return _plain(
+        """Everything but the dataset, in the types of JSON; a number that is not finite is None.
+
+        The file `analysis.schema.json` of this package is its JSON Schema and says what each field is.
+        """
+        return plain(
             {
                 "schema": SCHEMA,
                 "versions": {name: version(name) for name in ("jaxphase", "jax", "numpy")},
                 "order_parameter": self.order_parameter,
                 "headline": self.headline,
                 "step": self.dataset.step.item() if "step" in self.dataset.coords else None,
+                "axis": axis(self.dataset, "params"),
                 "size_unit": size_unit(self.dataset),
+                "sizes": self.dataset.params.values,
                 "labels": _labels(self.dataset, [finding.metric for finding in self.findings]),
                 "boundary": list(self.boundary),
                 "findings": [vars(finding) for finding in self.findings],
                 "evidence": vars(self.evidence) if self.evidence else None,
-            }
+            },
+            pairs=(Interval,),
         )
 
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict` to a file; InputError where that is not possible."""
-        try:
-            Path(path).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}): name another file.") from error
+        write_json(self.to_dict(), path)
 
     def table(self) -> Table:
         """Verdict, critical size with its 95 % interval, width and p-value of each curve, for a terminal."""
@@ -178,7 +212,7 @@ class Analysis:
         notes = ["p: of a straight line in log size; *: it bends (false discovery rate 5 %)."]
         notes += [f"{found.metric}{_at(found)}: {found.remark}." for found in self.findings if found.remark]
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-        table.caption, table.caption_justify = "\n".join(notes), "left"
+        table.caption, table.caption_justify = escape("\n".join(notes)), "left"
         table.add_column("metric", no_wrap=True)
         for name in grouped:
             table.add_column(label(data, name).replace(" ", "\n"), justify="right", no_wrap=True)
@@ -193,18 +227,27 @@ class Analysis:
             words = (SMOOTH | TRANSITIONS).get(found.kind, found.kind)
             width = f"{found.width:.2f}" if found.has_transition else ""
             style = "bold" if found.metric == self.order_parameter else None
-            table.add_row(name, *size, words, _place(found), width, _p_value(found), style=style)
+            table.add_row(escape(name), *size, words, _place(found), width, _p_value(found), style=style)
         return table
 
 
-def label(data: xr.Dataset, name: str) -> str:
-    """What a variable is called in words."""
-    return data[name].attrs.get("long_name", name)
-
-
-def size_unit(data: xr.Dataset) -> str:
-    """What the sizes of models count, in words."""
-    return label(data, "params")
+def _row(found: Finding) -> dict[str, Any]:
+    """The numbers and words of a finding without its curve, flat."""
+    slope = found.slope or Slope((), (), (), math.nan, Interval(math.nan, math.nan))
+    return {
+        "kind": found.kind,
+        "verdict": found.verdict,
+        "critical_size": found.critical_size,
+        "critical_low": found.interval.low,
+        "critical_high": found.interval.high,
+        **{name: getattr(found, name) for name in ("width", "bootstrap_se", "delta_bic", "p_value", "significant")},
+        "exponent": found.exponent,
+        "exponent_se": found.exponent_se,
+        "steepest": slope.steepest,
+        "steepest_low": slope.interval.low,
+        "steepest_high": slope.interval.high,
+        **{name: getattr(found, name) for name in ("partner", "mirage", "points", "sizes", "diverged", "remark")},
+    }
 
 
 def _at(finding: Finding) -> str:
@@ -232,34 +275,8 @@ def _p_value(finding: Finding) -> str:
     return f"{shown}{'*' if finding.significant else ' '}"
 
 
-def in_figures(size: float) -> str:
-    """A size with three significant figures, as one writes it: 1,230 or 1.23e+08."""
-    return f"{float(f'{size:.3g}'):,.0f}" if 100 <= size < 1e7 else f"{size:.3g}"
-
-
-def exactly(size: float) -> str:
-    """A size as it was given: 1,024 or 1.04858e+06."""
-    return f"{size:,.6g}"
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
 def _labels(data: xr.Dataset, metrics: list[str]) -> dict[str, dict[str, str]]:
     """Long names and units of metrics and data sizes, where they have them."""
     named = {name: data[name].attrs for name in (*metrics, "data_size") if name in data.variables}
     kept = {name: {key: words[key] for key in ("long_name", "units") if key in words} for name, words in named.items()}
     return {name: words for name, words in kept.items() if words}
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "_asdict") and not isinstance(value, Interval):
-        value = value._asdict()
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

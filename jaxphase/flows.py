@@ -1,6 +1,5 @@
 """What the renormalization of a family says: beta functions of its couplings, fixed points and their exponents."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import xarray as xr
 from rich.table import Table
 
 from jaxphase import rg
+from jaxphase.plain import plain, write_json
 
 SCALE = 2.0  # a step halves the units
 ONE_MAP = 4.0  # chi^2 per degree of freedom: steps that scatter about a map by more than twice their errors have none
@@ -98,7 +98,7 @@ class FamilyFlow:
             "phase": self.phase,
             "linearized": {"couplings": list(FOLLOWED), "y": self.y, "y_se": self.y_se},
         }
-        Path(path).write_text(json.dumps(_plain(words), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(plain(words, pairs=(tuple,)), path)
 
 
 def follow(dataset: xr.Dataset) -> FamilyFlow:
@@ -172,14 +172,3 @@ def _linearized(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     each = values.reshape(-1, *values.shape[-3:]).transpose(2, 1, 0, 3)
     found = rg.linearized(each[:, :-1], each[:, 1:], SCALE, measured="couplings", blocks=dataset.sizes["seed"])
     return np.asarray(found.y), np.asarray(found.y_se)
-
-
-def _plain(value):
-    """Lists and numbers for JSON."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,6 +1,5 @@
 """Training time as an axis: the steps and plateaus of a Dataset's curves, delays, and times against size."""
 
-import json
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -8,12 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from jaxphase.curves import at_best_rate, metrics_of
 from jaxphase.detect.plateaus import fit_steps
 from jaxphase.errors import InputError
+from jaxphase.plain import write_json
 from jaxphase.times import DELAYS, POWERS, Delay, TimeLaw, delay, fit_time_law, half_time
+from jaxphase.wording import exactly
 
 
 class Event(NamedTuple):
@@ -78,21 +81,41 @@ class TimeAnalysis:
 
     def table(self) -> Table:
         """A row for each metric at each size: number of steps, their times and heights, and when half is done."""
-        table = Table(title="Steps of learning curves", caption=_caption(self), caption_justify="left")
-        for name in ("metric", "data size", "size", "steps", "times [95 %] (change)", "half done at"):
-            table.add_column(name, justify="left" if name in ("metric", "times [95 %] (change)") else "right")
+        table = _tabular("metric", "data size >", "size >", "steps >", "times [95 %] (change)", "half done at >")
         for curve in self.curves:
             events = curve.events or ()
             steps = "too few points" if curve.events is None else str(len(events))
             words = (f"{e.time:.3g} [{e.interval[0]:.3g}, {e.interval[1]:.3g}] ({e.height:+.2g})" for e in events)
-            group = "" if curve.data_size is None else f"{curve.data_size:,.6g}"
             half = f"{curve.half_time:.3g}" if np.isfinite(curve.half_time) else ""
-            table.add_row(curve.metric, group, f"{curve.size:,.6g}", steps, "\n".join(words), half)
+            sizes = _exactly(curve.data_size), _exactly(curve.size)
+            table.add_row(escape(curve.metric), *sizes, steps, "\n".join(words), half)
+        return table
+
+    def table_of_delays(self) -> Table:
+        """How many times as late as training validation learns, with its 95 % interval, a row for each size."""
+        table = _tabular("validation after training", "data size >", "size >", "times as late [95 %] >")
+        for entry in self.delays:
+            found, (low, high) = entry.delay, entry.delay.interval
+            ratio = "" if found.kind == DELAYS[0] else f"{found.ratio:.3g} [{low:.3g}, {high:.3g}]"
+            table.add_row(found.kind, _exactly(entry.data_size), _exactly(entry.size), ratio)
+        return table
+
+    def table_of_laws(self) -> Table:
+        """The exponents of half times, where there were enough sizes to look for a power law; else their number."""
+        table = _tabular("half time of", "against", "at >", "t ~ size^")
+        few = sum(entry.law.kind == POWERS[0] for entry in self.laws)
+        for entry in self.laws:
+            if entry.law.kind != POWERS[0]:
+                law = f"{entry.law.exponent:.2f} ± {entry.law.exponent_se:.2f}"
+                along, other = ("size", "data size") if entry.along == "size" else ("data size", "size")
+                at = "" if entry.at is None else f"{other} {exactly(entry.at)}"
+                table.add_row(escape(entry.metric), along, at, law if entry.law.kind == POWERS[2] else entry.law.kind)
+        table.caption = f"Without enough sizes: {few} of {len(self.laws)}." if few else None
         return table
 
     def to_json(self, path: str | Path) -> None:
         """Everything in a file; a number that there is not is null."""
-        Path(path).write_text(json.dumps(_plain(asdict(self)), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(asdict(self), path)
 
 
 def analyze_time(dataset: xr.Dataset, metric: str | None = None) -> TimeAnalysis:
@@ -186,32 +209,13 @@ def _plateaus(found, steps: np.ndarray) -> tuple[Plateau, ...]:
     return tuple(rests)
 
 
-def _caption(analysis: TimeAnalysis) -> str:
-    """What the delays and the laws say, a line each."""
-    lines = []
-    for entry in analysis.delays:
-        low, high = entry.delay.interval
-        factor = f": validation {entry.delay.ratio:.3g} [{low:.3g}, {high:.3g}] times as late"
-        at = "" if entry.data_size is None else f" and data size {entry.data_size:,.6g}"
-        words = entry.delay.kind + (factor if entry.delay.kind != DELAYS[0] else "")
-        lines.append(f"size {entry.size:,.6g}{at}: {words}.")
-    for entry in analysis.laws:
-        law, other = entry.law, "data_size" if entry.along == "size" else "size"
-        exponent = f"t ~ {entry.along}^({law.exponent:.2f} ± {law.exponent_se:.2f})"
-        words = exponent if law.kind == POWERS[2] else law.kind
-        at = "" if entry.at is None else f" at {other} {entry.at:,.6g}"
-        lines.append(f"{entry.metric}{at}, half time against {entry.along}: {words}.")
-    return "\n".join(lines)
+def _tabular(*columns: str) -> Table:
+    """A table whose columns with > at the end are flush right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), caption_justify="left")
+    for name in columns:
+        table.add_column(name.removesuffix(" >"), justify="right" if name.endswith(" >") else "left")
+    return table
 
 
-def _plain(value):
-    """Lists and numbers for JSON."""
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def _exactly(size: float | None) -> str:
+    return "" if size is None else exactly(size)

@@ -1,6 +1,8 @@
 import io
 import json
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -217,7 +219,7 @@ def test_json_holds_every_number_and_no_nan(curves, analysis, tmp_path):
         text = (tmp_path / "analysis.json").read_text()
         read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
         assert read == each.to_dict()
-        assert read["schema"] == 1
+        assert read["schema"] == 2
         assert read["versions"].keys() >= {"jaxphase", "jax"}
         for finding, written in zip(each.findings, read["findings"], strict=True):
             assert written["critical_size"] == (finding.critical_size if finding.has_transition else None)
@@ -299,6 +301,56 @@ def test_every_detector_is_in_the_findings_and_in_the_json(mirages):
     assert set(found(mirages, "bent").detectors) == set(written["detectors"]) == names
     assert written["detectors"]["fit_piecewise_power_law"]["n_breaks"] == 1
     assert len(written["detectors"]["segment"]["break_probability"]) == 36
+
+
+def test_the_headline_says_that_the_jump_is_in_the_metric(mirages, analysis):
+    assert mirages.order_parameter == "exact"
+    place, _, rest = mirages.headline.partition("; ")
+    assert place.startswith("exact: crossover (sigmoid) at ")
+    assert rest == "the jump is in the metric and not in the models, as loss drifts through it."
+    in_models = replace(mirages, order_parameter="skill")
+    assert "the jump" not in in_models.headline and "which would sharpen with data size." in in_models.headline
+    drifts = {"mirage": "in the metric", "partner": "loss"}
+    first, second, *others = analysis.findings
+    one = replace(analysis, findings=(replace(first, **drifts), second, *others))
+    assert "; the jump for 100 training images is in the metric and not in the models, as loss drifts" in one.headline
+    assert one.headline.endswith("a crossover is no phase transition, which would sharpen with data size.")
+    flat = replace(second, kind="constant")
+    alone = replace(analysis, findings=(replace(first, **drifts), flat, *others)).headline
+    assert "; the jump is in the metric" in alone and "which would sharpen" not in alone
+    evidence = SimpleNamespace(verdict="transition (continuous)", reasons=["it sharpens"])
+    whole = replace(one, evidence=evidence, findings=tuple(replace(found, **drifts) for found in (first, second)))
+    assert "; the jump is in the metric and not in the models" in whole.headline
+    assert whole.headline.endswith("; with data size this is a transition (continuous) of the metric: it sharpens.")
+    assert "of the metric" not in replace(one, evidence=evidence).headline
+
+
+def test_a_frame_has_a_row_for_each_finding(analysis, curves, mirages):
+    frame = analysis.to_dataframe()
+    assert frame.groupby("metric", sort=False).data_size.apply(list).to_dict() == {
+        name: [100, 1000] for name in ("ability", "mutual_information", "loss")
+    }
+    assert frame.order_parameter.tolist() == [True] * 2 + [False] * 4
+    assert set(frame.along) == {"model size"}
+    chosen = frame.query("kind == 'sigmoid'").set_index("data_size")
+    for data_size, center in CENTERS.items():
+        row = chosen.loc[data_size]
+        assert row.critical_low < 10**center < row.critical_high
+        assert row.steepest_low < row.steepest < row.steepest_high
+        assert abs(math.log10(row.steepest) - center) < 0.15, "a sigmoid is steepest at its center"
+    smooth = frame[frame.metric == "loss"]
+    assert smooth[["critical_size", "critical_low", "critical_high", "width"]].isna().all(axis=None)
+    np.testing.assert_allclose(smooth.exponent, -0.4, atol=0.1)
+    assert frame.dtypes[["points", "sizes", "diverged"]].eq("int64").all() and frame.significant.dtype == bool
+    alone = curves.to_dataframe().set_index("metric")
+    assert alone.data_size.isna().all() and alone.data_size.dtype == float
+    assert alone.remark["late"] == "ends beyond the measured sizes"
+    assert mirages.to_dataframe().set_index("metric").loc["exact", ["partner", "mirage"]].tolist() == [
+        "loss",
+        "in the metric",
+    ]
+    without = replace(curves, findings=tuple(replace(found, slope=None) for found in curves.findings))
+    assert without.to_dataframe().steepest.isna().all()
 
 
 def test_a_partner_that_is_not_there_is_named(swept):

@@ -1,8 +1,10 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import xarray as xr
 
-from jaxphase.curves import at_step, check, metrics_of, read, read_csv
+from jaxphase.curves import along_data, at_step, axis, check, metrics_of, read, read_csv
 from jaxphase.errors import InputError
 
 HEADER = "params,seed,tokens,accuracy,loss\n"
@@ -119,6 +121,75 @@ def test_a_csv_needs_its_columns_named_and_other_files_are_refused(table, tmp_pa
     assert "params, seed, tokens" in message(read, table(*ROWS), x="params")
     assert "params, seed, tokens" in message(read, table(*ROWS), y=("loss",))
     assert "table.xlsx" in message(read, tmp_path / "table.xlsx", x="params", y="loss")
+
+
+def grid(sizes, data_sizes, path):
+    """A table of models over sizes and data sizes, the value 10 * size + data size."""
+    rows = product(range(1, sizes + 1), range(1, data_sizes + 1), (0, 1))
+    path.write_text("n,tokens,seed,score\n" + "".join(f"{n},{d},{k},{10 * n + d}\n" for n, d, k in rows))
+    return path
+
+
+TOKENS = {"x": "n", "y": "score", "by": "seed", "group": "tokens"}
+
+
+def test_curves_along_data_have_their_axes_and_words_changed_over(tmp_path):
+    data = read(grid(5, 6, tmp_path / "runs.csv"), **TOKENS)
+    over = along_data(data)
+    assert dict(over.sizes) == {"data_size": 5, "size": 6, "seed": 2}
+    assert over.params.values.tolist() == over["size"].values.tolist() == [1, 2, 3, 4, 5, 6]
+    assert over.score.sel(size=6, data_size=2, seed="1") == data.score.sel(size=2, data_size=6, seed="1") == 26
+    assert [over[name].attrs["long_name"] for name in ("params", "data_size")] == ["tokens", "n"]
+    assert [axis(data, name) for name in ("params", "data_size")] == ["model size", "data size"]
+    assert [axis(over, name) for name in ("params", "data_size")] == ["data size", "model size"]
+    again = along_data(over)
+    assert [axis(again, name) for name in ("params", "data_size")] == ["model size", "data size"]
+    xr.testing.assert_equal(again, data)
+
+
+def test_axes_without_words_keep_the_names_of_what_they_hold():
+    values = np.arange(60.0).reshape(5, 6, 2)
+    plain = xr.Dataset({"loss": (("data_size", "size", "seed"), values)}, {"data_size": np.arange(1, 6)})
+    # An attribute axis = "X" is what the CF conventions of NetCDF call something else.
+    over = along_data(plain.assign_coords(params=("size", np.arange(1.0, 7), {"axis": "X"})))
+    assert [over[name].attrs["long_name"] for name in ("params", "data_size")] == ["data_size", "params"]
+    assert axis(over, "params") == "data size" and "axis" not in over.data_size.attrs
+
+
+def test_a_sweep_with_several_rates_is_along_data_at_the_best_of_each():
+    rng = np.random.default_rng(0)
+    shape = ("learning_rate", "data_size", "size", "seed", "step")
+    loss = rng.random((2, 6, 3, 2, 1))
+    variables = {"val_loss": (shape, loss), "diverged_at": (shape[:-1], np.full(loss.shape[:-1], -1))}
+    coordinates = {"data_size": np.arange(1, 7) * 10, "params": ("size", [7, 70, 700]), "size": [8, 80, 800]}
+    over = along_data(xr.Dataset(variables, {**coordinates, "width": ("size", [1, 2, 3]), "learning_rate": [0.1, 0.2]}))
+    assert over.learning_rate.dims == ("size", "data_size") and over.width.dims == ("data_size",)
+    best = loss.mean(axis=(3, 4)).argmin(axis=0)
+    np.testing.assert_array_equal(over.learning_rate, np.array([0.1, 0.2])[best])
+    assert over.val_loss.sel(size=20, data_size=70, seed=1) == loss[best[1, 1], 1, 1, 1]
+    assert check(over).data_size.values.tolist() == [7, 70, 700]
+
+
+def test_which_axis_has_too_few_sizes_is_said_and_which_has_enough(tmp_path):
+    few = read(grid(3, 6, tmp_path / "few.csv"), **TOKENS)
+    assert message(check, few) == (
+        "the dataset has 3 different sizes (n), but a curve along model size needs at least 5: look along its 6 data "
+        "sizes (tokens)."
+    )
+    assert check(along_data(few)).sizes["size"] == 6
+    wide = along_data(read(grid(6, 3, tmp_path / "wide.csv"), **TOKENS))
+    assert "3 different sizes (tokens), but a curve along data size needs" in message(check, wide)
+    assert "look along its 6 model sizes (n)." in message(check, wide)
+    neither = message(read, grid(3, 4, tmp_path / "neither.csv"), **TOKENS)
+    assert "3 different sizes (n): a curve along model size needs at least 5." in neither
+
+
+def test_what_is_not_along_data_is_refused(tmp_path):
+    data = read(grid(5, 2, tmp_path / "runs.csv"), **TOKENS)
+    assert "no data sizes" in message(along_data, data.isel(data_size=0))
+    assert "no coordinate 'params'" in message(along_data, data.drop_vars("params"))
+    zero = along_data(data).assign_coords(params=("size", [0.0, 1.0], {"axis": "data size"}))
+    assert "data size (params) of 0" in message(check, zero)
 
 
 @pytest.fixture

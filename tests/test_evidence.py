@@ -31,13 +31,16 @@ CASES = [
 @pytest.mark.parametrize(("family", "power", "verdict"), CASES)
 def test_each_kind_is_told_from_its_curves_and_scatter(family, power, verdict):
     rng, sharpness = np.random.default_rng(0), (DATA_SIZES[:, None] / 64.0) ** power
-    found = [weigh("ability", family(rng, sharpness), DATA_SIZES, PARAMS, changes=True) for _ in range(4)]
+    words = "data size", "model size"  # as of curves along data size
+    found = [weigh("ability", family(rng, sharpness), DATA_SIZES, PARAMS, True, words) for _ in range(4)]
     assert [evidence.verdict for evidence in found].count(verdict) >= 3
     evidence = found[0]
     assert evidence.susceptibility.value.shape == evidence.bimodality.p_value.shape == (4, 16)
     low, high = evidence.collapse.inverse_nu_interval
     assert low < power < high or abs(evidence.collapse.inverse_nu - power) < 0.1
-    assert "the width goes as data size to the power" in evidence.reasons[0] and len(evidence.reasons) == 4
+    assert "the width goes as model size to the power" in evidence.reasons[0] and len(evidence.reasons) == 4
+    assert "variance over seeds goes as model size" in evidence.reasons[1]
+    assert "at model size 4,096" in evidence.reasons[2] and "data size" not in " ".join(evidence.reasons)
 
 
 def test_what_does_not_change_is_none_and_two_data_sizes_are_undecided():
@@ -50,6 +53,15 @@ def test_what_does_not_change_is_none_and_two_data_sizes_are_undecided():
     two = weigh("ability", values[:2], DATA_SIZES[:2], PARAMS, changes=True)
     assert two.verdict == "undecided" and "2 data sizes" in two.reasons[0]
     assert {nothing.verdict, two.verdict} <= set(VERDICTS)
+
+
+def test_the_reasons_name_the_axes_that_the_curves_have():
+    values, words = continuous(np.random.default_rng(0), np.ones((4, 1))), ("data size", "model size")
+    two = weigh("ability", values[:2], DATA_SIZES[:2], PARAMS, True, words).reasons
+    assert two == ("2 model sizes: whether the change sharpens takes 3",)
+    values[2:] = np.nan
+    unresolved = weigh("ability", values, DATA_SIZES, PARAMS, True, words).reasons
+    assert unresolved[0] == "fewer than three model sizes have a width that the data sizes resolve"
 
 
 @pytest.mark.parametrize("data_sizes", [1, 4])

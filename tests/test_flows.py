@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from jaxphase import plots, rg
+from jaxphase.errors import InputError
 from jaxphase.flows import FOLLOWED, follow, losses
 
 SIZES, SEEDS, STEPS, LAYERS = 6, 8, 4, 2
@@ -111,15 +112,36 @@ def test_tables_and_files_say_what_was_found(tmp_path, dataset, family):
 
 
 def test_the_figures_show_the_flow(dataset, family):
-    panels = plots.couplings_flow(dataset, family).axes
-    assert [panel.get_title() for panel in panels[: len(FOLLOWED)]] == [entry.label for entry in FOLLOWED.values()]
-    beta = panels[len(FOLLOWED) + list(FOLLOWED).index("chi")]
+    assert plots.coupling(dataset, family, "kurtosis").get_ylabel() == FOLLOWED["kurtosis"].label
+    drawn = plots.coupling(dataset, family, "chi").containers  # of every layer and size an errorbar
+    assert len(drawn) == LAYERS * SIZES
+    wanted = np.log(dataset.chi.values[1, :, :, 0]).mean(axis=0)
+    np.testing.assert_allclose(drawn[1].lines[0].get_ydata(), wanted)
+    beta = plots.beta(dataset, family, "chi")
     assert len(beta.patches) == LAYERS  # a band for the fixed point of each layer
-    assert not panels[len(FOLLOWED) + list(FOLLOWED).index("skewness")].patches
-    spectra = plots.coarse_spectra(dataset).axes
-    assert [len(line.get_xdata()) for line in spectra[0].lines[:STEPS]] == [128, 64, 32, 16]
-    diagram = plots.flow_diagram(dataset, family).axes[0]
-    markers = [line.get_marker() for line in diagram.lines]
-    assert markers.count("o") == (family.phase[0] == "critical").sum()
-    assert plots.coarse_loss(dataset).axes[1].get_ylabel() == "probe accuracy"
+    middle, change = beta.containers[0].lines[0].get_data()
+    np.testing.assert_allclose(change, 0.4 / np.log(2) * middle, atol=0.02)  # from K to 1.5 K, about 1.25 K
+    assert not plots.beta(dataset, family, "skewness").patches
+    spectra = plots.spectrum(dataset)
+    assert [len(line.get_xdata()) for line in spectra.lines[:STEPS]] == [128, 64, 32, 16]
+    np.testing.assert_allclose([line.get_ydata().mean() for line in spectra.lines[:STEPS]], 1)
+    for layer in range(LAYERS):
+        lines = plots.flow_diagram(dataset, family, layer).lines
+        markers = [line.get_marker() for line in lines if len(line.get_xdata())]
+        assert markers.count("o") == (family.phase[layer] == "critical").sum()
+    cost = plots.coarse_loss(dataset, "accuracy")
+    assert cost.get_ylabel() == "probe accuracy"
+    drawn = cost.containers[0].lines[0].get_ydata()
+    np.testing.assert_allclose(drawn, dataset.accuracy.values[0, 0].mean(axis=0), rtol=1e-6)
     assert rg.FLOWS[0] == "no fixed point found"
+
+
+def test_what_a_family_does_not_have_is_not_drawn(dataset, family):
+    with pytest.raises(InputError, match="name is 'entropy': choose from kurtosis, skewness"):
+        plots.beta(dataset, family, "entropy")
+    with pytest.raises(InputError, match="layer is 2: choose one from 0 to 1"):
+        plots.spectrum(dataset, 2)
+    with pytest.raises(InputError, match="metric is 'val_loss': choose from loss, accuracy"):
+        plots.coarse_loss(dataset, "val_loss")
+    with pytest.raises(InputError, match="at least two model sizes"):
+        plots.flow_diagram(dataset.isel(size=[0]), family)

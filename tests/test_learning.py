@@ -139,9 +139,14 @@ def test_a_dataset_is_read_along_its_steps(analysis):
 
 def test_table_and_file_say_the_same(analysis, tmp_path):
     console = Console(width=160, file=io.StringIO())
-    console.print(analysis.table())
-    text = console.file.getvalue()
-    assert "val_loss, half time against size: t ~ size^(0.3" in text and "times as late" in text
+    for table in (analysis.table(), analysis.table_of_delays(), analysis.table_of_laws()):
+        console.print(table)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    law = next(entry for entry in analysis.laws if entry.metric == "val_loss")
+    assert ["val_loss", "size", f"{law.law.exponent:.2f}", "±", f"{law.law.exponent_se:.2f}"] in lines
+    first = analysis.delays[0]
+    assert ["delay", f"{first.size:,.0f}", f"{first.delay.ratio:.3g}"] in [line[:3] for line in lines]
+    assert ["Without", "enough", "sizes:", "1", "of", "3."] in lines
     analysis.to_json(tmp_path / "times.json")
     read = json.loads((tmp_path / "times.json").read_text())
     assert read["curves"][0]["events"][0]["time"] == analysis.curves[0].events[0].time

@@ -50,9 +50,9 @@ def finding(kind="sigmoid", data_size=None, **changes):
     return Finding(**fields | changes)
 
 
-def write(*findings, evidence=None, order_parameter="skill"):
+def write(*findings, evidence=None, order_parameter="skill", axis="model size"):
     """The paragraph on the metric of the first finding."""
-    coordinates = {"params": ("size", SIZES, {"long_name": "weights"})}
+    coordinates = {"params": ("size", SIZES, {"long_name": "weights", "axis": axis})}
     if findings[0].data_size is not None:
         sizes = [found.data_size for found in findings]
         coordinates["data_size"] = ("data_size", sizes, {"long_name": "images"})
@@ -90,6 +90,7 @@ def test_no_transition_is_an_answer_of_its_own():
     assert "A transition outside of 1,000 to 1e+06 weights would not be seen." in text
     ahead = write(finding("linear", bic=BIC | {"linear": 42.0}))
     assert "a power law is ahead of this by ΔBIC 2.0" in ahead
+    assert "with an exponent that the data do not pin down." in write(finding("power_law", exponent_se=0.6))
     undecided = write(finding("power_law", delta_bic=3.0))
     assert "is ahead by ΔBIC 3.0 (odds of 4.5 to 1), but its two levels" in undecided
 
@@ -196,8 +197,30 @@ def test_what_was_not_measured_is_told():
     )
     assert "steepest" not in write(finding("linear", slope=edge))
     assert "about 2.0 times as many models" in write(finding("power_law", delta_bic=-3.0))
+    assert "about 1.1 times as many models" in write(finding("power_law", delta_bic=-5.9))
     assert "as many models" not in write(finding("power_law", delta_bic=-7.0))
     assert "the outcome of 2 diverged models, left out here" in write(finding(diverged=2))
+
+
+def test_curves_along_data_are_told_as_such():
+    """No sentence speaks of models that were small or large, nor of data sizes where these are the sizes."""
+    edge = Slope(tuple(SIZES), (1.0,) * 7, (0.1,) * 7, 1e6, Interval(1e5, 1e6))
+    evidence = SimpleNamespace(metric="skill", verdict="crossover", reasons=("one reason",))
+    along = {"axis": "data size"}
+    for kind in SMOOTH:
+        text = write(finding(kind, slope=edge), **along)
+        assert ("of data size" in text or "on data size" in text) == (kind != "broken_power_law")
+        assert "model size" not in text
+    assert "larger data sets, as the curve is steepest at the largest" in write(
+        finding("power_law", slope=edge), **along
+    )
+    assert "data sets above 1e+06, where it ends" in write(finding(critical_size=9e5), **along)
+    pair = [finding(data_size=size) for size in (64, 256)]
+    text = write(*pair, **along)
+    assert "at least 3 model sizes (2 so far)" in text and "at 2 of 2 model sizes" in text and "data size" not in text
+    assert "Across model sizes this is a crossover" in write(*pair, evidence=evidence, **along)
+    other = SimpleNamespace(metric="loss", verdict="crossover", reasons=("one reason",))
+    assert "Whether it sharpens with model size" in write(*pair, evidence=other, order_parameter="loss", **along)
 
 
 def test_an_unknown_metric_is_refused():

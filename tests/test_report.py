@@ -1,6 +1,7 @@
 """Reports of analyses made by hand: what the page says and shows, that it needs nothing else, and that it is safe."""
 
 import base64
+import dataclasses
 import io
 import json
 import math
@@ -15,6 +16,7 @@ import pytest
 import xarray as xr
 from matplotlib.image import imread
 
+from jaxphase.curves import along_data
 from jaxphase.errors import InputError
 from jaxphase.evidence import Evidence
 from jaxphase.findings import Analysis, Break, Finding, Interval, Slope
@@ -143,6 +145,31 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Nested(HTMLParser):
+    """Fails at the first tag that closes another than the last one opened."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open = []
+        self.feed(text)
+        self.close()
+        assert not self.open, "all is closed at the end"
+
+    def handle_starttag(self, tag, attrs):
+        assert len(dict(attrs)) == len(attrs), f"an attribute twice in {self.get_starttag_text()}"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pytest.fail(f"<{tag}/> is not HTML")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"at {self.getpos()}"
+
+
 @pytest.fixture(scope="module")
 def page(report):
     return Page(report.read_text(encoding="utf-8"))
@@ -157,6 +184,18 @@ def test_the_page_has_every_part_that_the_folder_has(page):
     head = " ".join(page.sections[""].split())
     assert "Linear-probe accuracy: crossover (sigmoid) at 31,600 [20,000–50,000] parameters" in head
     assert "10 model sizes" in head and "64 to 1,024 training images" in head and "3 seeds" in head
+
+
+def test_the_page_is_well_formed(page, report):
+    text = report.read_text(encoding="utf-8")
+    Nested(text)
+    assert text.startswith("<!doctype html>") and len(page.all("h1")) == len(page.all("title")) == 1
+    assert dict(page.tags)["html"]["lang"] == "en" and {"charset": "utf-8"} in page.all("meta")
+    names = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(names) == len(set(names))
+    assert all(sorted(attrs) == ["alt", "height", "src", "width"] for attrs in page.all("img"))
+    policy = next(attrs["content"] for attrs in page.all("meta") if "http-equiv" in attrs)
+    assert policy.startswith("default-src 'none'"), "and the browser would load nothing if it were asked to"
 
 
 def test_the_table_holds_the_numbers_of_every_curve(page):
@@ -197,8 +236,8 @@ def test_nothing_comes_from_elsewhere(page, report):
 
 def test_images_are_in_the_page_and_can_be_read(page, folder):
     images = page.all("img")
-    assert len(images) == 3 and all(image["alt"] for image in images)
-    for image, name in zip(images, ("curves.png", "phase_diagram.png", "rg/flow.png"), strict=True):
+    assert len(images) == 4 and all(image["alt"] for image in images)
+    for image, name in zip(images, ("curves.png", "residuals.png", "phase_diagram.png", "rg/flow.png"), strict=True):
         data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
         assert data == (folder / name).read_bytes()
         height, width = imread(io.BytesIO(data)).shape[:2]
@@ -210,14 +249,15 @@ def test_links_lead_to_the_files_that_are_there(page, report, folder):
     links = [attrs["href"] for attrs in page.all("a") if not attrs["href"].startswith("#")]
     files = {(report.parent / unquote(link)).relative_to(folder).as_posix() for link in links}
     data = {"sweep.nc", "analysis.json", "spec.toml", "rg/rg.json"}
-    assert files == data | {"curves.png", "curves.pdf", "phase_diagram.png", "phase_diagram.pdf", "rg/flow.png"}
+    drawn = {f"{name}.{ending}" for name in ("curves", "residuals", "phase_diagram") for ending in ("png", "pdf")}
+    assert files == data | drawn | {"rg/flow.png"}
     assert all((folder / file).is_file() for file in files)
 
 
 def test_links_lead_from_another_folder_too(folder, tmp_path):
     other = write_report(folder, tmp_path / "elsewhere.html")
     links = [attrs["href"] for attrs in Page(other.read_text(encoding="utf-8")).all("a") if attrs["href"][0] != "#"]
-    assert len(links) == 9
+    assert len(links) == 11
     for parts in map(urlsplit, links):
         assert not parts.fragment and not parts.query
         assert (tmp_path / unquote(parts.path)).is_file()
@@ -228,7 +268,7 @@ def test_a_sweep_that_was_not_analysed_is_analysed_and_drawn(folder, tmp_path, m
     monkeypatch.setattr("jaxphase.report.contents.analyze", lambda data: analysed())
     page = Page(write_report(tmp_path).read_text(encoding="utf-8"))
     assert list(page.sections)[1:] == ["verdicts", "metrics", "figures", "specification", "provenance", "data"]
-    assert len(page.all("img")) == 2 and SPEC.strip() in page.sections["specification"]
+    assert len(page.all("img")) == 3 and SPEC.strip() in page.sections["specification"]
     links = [attrs["href"] for attrs in page.all("a") if attrs["href"][0] != "#"]
     assert links == ["sweep.nc"], "figures that are in no file have no link"
 
@@ -282,12 +322,73 @@ def test_a_renormalization_alone_is_reported(folder, tmp_path):
     assert "2 critical" not in page.sections[""], "the headline is the first sentence"
 
 
+@pytest.fixture
+def along(folder, tmp_path):
+    """An analysis along data size, with a figure, and the sweep that it is of."""
+    data = analysed().dataset
+    data.params.attrs = {"long_name": "training tokens", "axis": "data size"}
+    data.data_size.attrs = {"long_name": "parameters"}
+    data = data.assign_coords(step=600)
+    analysis = dataclasses.replace(analysed(), dataset=data)
+    analysis.to_json(tmp_path / "analysis.json")
+    shutil.copy(folder / "phase_diagram.png", tmp_path)
+    shutil.copy(folder / "curves.png", tmp_path)
+    return analysis, tmp_path
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_an_analysis_along_data_is_reported_as_such(along, swept):
+    analysis, folder = along
+    if swept:
+        sweep = along_data(analysis.dataset)
+        assert sweep.sizes["size"] == 2, "too few for curves over model size"
+        sweep = sweep.expand_dims(step=[600], axis=-1)
+        sweep.to_netcdf(folder / "sweep.nc", engine="h5netcdf")
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    head = " ".join(page.sections[""].split())
+    assert "10 data sizes" in head and "1,000 to 1e+06 training tokens" in head and "64 to 1,024 parameters" in head
+    assert "step 600" in head
+    assert "crossover (sigmoid) at 31,600 [20,000–50,000] training tokens for 64 and 1,024 parameters" in head
+    assert "Every metric over data size" in page.sections["verdicts"]
+    metrics = page.sections["metrics"].replace("\N{NO-BREAK SPACE}", " ")
+    assert "it follows a power law of data size between 1,000 and 1e+06 training tokens" in metrics
+    figures = page.sections["figures"]
+    assert "Every metric over data size: seeds" in figures and "over data size and model size, and the" in figures
+    loaded = load_analysis(folder, data=sweep) if swept else load_analysis(folder)
+    assert loaded.headline == analysis.headline and loaded.to_dict() == analysis.to_dict()
+    assert loaded.to_dataframe().equals(analysis.to_dataframe())
+    assert set(loaded.to_dataframe().model_size) == {64, 1024}
+    if swept:
+        np.testing.assert_array_equal(loaded.dataset.accuracy, analysis.dataset.accuracy)
+
+
+def test_an_analysis_that_is_not_whole_is_refused(folder, tmp_path):
+    path = tmp_path / "analysis.json"
+    text = (folder / "analysis.json").read_text()
+    words = json.loads(text)
+    path.write_text(text[: len(text) // 2])
+    with pytest.raises(InputError, match=r"analysis\.json cannot be read as JSON .*: write it again\.$"):
+        load_analysis(tmp_path)
+    path.write_text(json.dumps(words | {"schema": 1}))
+    with pytest.raises(InputError, match=r"has schema 1, not 2: analyse the curves again\.$"):
+        load_analysis(tmp_path)
+    for entry in ("order_parameter", "axis", "size_unit", "sizes", "labels", "findings", "evidence"):
+        path.write_text(json.dumps({name: value for name, value in words.items() if name != entry}))
+        with pytest.raises(InputError, match=rf"is incomplete \('{entry}'\): analyse the curves again\.$"):
+            write_report(tmp_path)
+    for spoilt in ({"findings": []}, {"findings": [{}]}, {"findings": 3}, {"order_parameter": "wit"}, {"sizes": 1}):
+        path.write_text(json.dumps(words | spoilt))
+        with pytest.raises(InputError, match="is incomplete"):
+            write_report(tmp_path)
+
+
 def test_a_folder_without_results_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"has no results \(analysis\.json, sweep\.nc or rg\.json\): give a folder"):
         write_report(tmp_path)
     with pytest.raises(InputError, match="is not a folder"):
         write_report(tmp_path / "missing")
-    broken = {"{": "cannot be read as JSON", '{"schema": 99}': "has schema 99", '{"schema": 1}': "incomplete"}
+    broken = {"{": "cannot be read as JSON", '{"schema": 99}': "has schema 99, not 2", '{"schema": 2}': "incomplete"}
+    broken |= {"[]": "has schema None", "3": "has schema None", "{}": "has schema None"}
     for text, said in broken.items():
         (tmp_path / "analysis.json").write_text(text)
         with pytest.raises(InputError, match=said):
@@ -339,7 +440,7 @@ def test_a_browser_shows_it(report, tmp_path, width, scheme, ground):
     assert "<pre>" in shown.stdout, shown.stderr
     found = json.loads(unescape(shown.stdout.split("<pre>")[1].split("</pre>")[0]))
     assert found["width"] == width and found["overflow"] == 0
-    assert len(found["images"]) == 3 and min(found["images"]) > 600
+    assert len(found["images"]) == 4 and min(found["images"]) > 600
     assert found["height"] > 2000 and found["title"].endswith("jaxphase report") and found["scripts"] == 0
     assert found["ground"].startswith(f"rgb({ground},"), "light or dark as the reader asks"
     assert "CONSOLE" not in shown.stderr

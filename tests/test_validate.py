@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 
 from jaxphase import cli
-from jaxphase import validate as module
 from jaxphase.systems import curie_weiss
-from jaxphase.validate import Check, Effort, table, validate
+from jaxphase.validate import Check, Effort, networks, run, table, validate
 
 SMALL = Effort(
     ising={32: 12, 16: 12, 8: 12}, percolation={64: 150, 32: 300, 16: 600}, sweeps=30, draws=10_000, starts=16
@@ -21,8 +20,8 @@ FAST = ("Curie-Weiss magnet", "spiked covariance", "chain of scalar weights")
 
 def only(monkeypatch, *names: str) -> None:
     """Leave these systems, at the small effort."""
-    monkeypatch.setattr(module, "SYSTEMS", tuple(system for system in module.SYSTEMS if system.name in names))
-    monkeypatch.setattr(module, "DEFAULT", SMALL)
+    monkeypatch.setattr(run, "SYSTEMS", tuple(system for system in run.SYSTEMS if system.name in names))
+    monkeypatch.setattr(run, "DEFAULT", SMALL)
 
 
 def test_fast_systems_are_right(monkeypatch):
@@ -64,9 +63,9 @@ def test_a_simulator_that_is_off_is_seen(monkeypatch):
 def test_chains_are_told_apart_by_the_heaps_of_their_seeds():
     rng = np.random.default_rng(0)
     one = np.linspace(1, 0, 8)[:, None] + 0.01 * rng.standard_normal((8, 40))
-    assert not module._two_heaps(one).any()
+    assert not networks._two_heaps(one).any()
     one[3] = np.where(np.arange(40) < 15, 0, 0.5) + 0.01 * rng.standard_normal(40)
-    assert module._two_heaps(one).tolist() == [i == 3 for i in range(8)]
+    assert networks._two_heaps(one).tolist() == [i == 3 for i in range(8)]
 
 
 def test_right_and_wrong():
@@ -97,7 +96,7 @@ def test_table():
 @pytest.mark.parametrize("shift", [0.0, 0.03])
 def test_command(monkeypatch, capsys, shift):
     only(monkeypatch, "Curie-Weiss magnet")
-    monkeypatch.setattr(cli, "_start_jax", lambda: None)
+    monkeypatch.setattr(cli.shared, "start_jax", lambda: None)
     monkeypatch.setenv("COLUMNS", "140")
     sample = curie_weiss.sample
     monkeypatch.setattr(curie_weiss, "sample", lambda key, coupling, *rest: sample(key, coupling + shift, *rest))

@@ -6,9 +6,11 @@ from itertools import pairwise
 import numpy as np
 
 from jaxphase.analysis import Analysis
+from jaxphase.curves import axis
 from jaxphase.evidence import LEAST_DATA_SIZES
-from jaxphase.findings import SMOOTH, Finding, exactly, size_unit
-from jaxphase.paragraphs.words import at_data_sizes, plural, size_range
+from jaxphase.findings import Finding
+from jaxphase.paragraphs.words import at_data_sizes, plural, size_range, things
+from jaxphase.wording import SMOOTH, exactly, size_unit
 
 # Twice the log odds of 20 to 1; Kass & Raftery (1995, J. Am. Stat. Assoc. 90, 773) call evidence above it strong.
 STRONG = 6.0
@@ -24,21 +26,20 @@ def doubts_of(analysis: Analysis, findings: list[Finding]) -> list[str]:
             doubts.setdefault(words, []).append(found)
     open_ = [f"{words} {at_data_sizes(data, of)}" if len(findings) > 1 else words for words, of in doubts.items()]
     if any(found.has_transition for found in findings) and len(findings) < LEAST_DATA_SIZES:
-        have = f"{len(findings)} so far"
-        open_.append(f"at least {LEAST_DATA_SIZES} data sizes ({have}), to see whether it sharpens")
+        second, have = axis(data, "data_size"), f"{len(findings)} so far"
+        open_.append(f"at least {LEAST_DATA_SIZES} {second}s ({have}), to see whether it sharpens")
     return open_
 
 
 def _doubts_of(analysis: Analysis, found: Finding) -> list[str]:
-    sizes = size_range(analysis)
     if found.has_transition:
-        doubts = [*_interval_doubts(analysis, found), *_range_doubts(found, sizes)]
+        doubts = [*_interval_doubts(analysis, found), *_range_doubts(analysis, found)]
     elif found.kind in SMOOTH:
-        doubts = _edge_doubts(found, sizes, size_unit(analysis.dataset))
+        doubts = _edge_doubts(analysis, found)
     else:
         doubts = ["at least seven points at five sizes"]
     if abs(found.delta_bic) < STRONG:
-        times = STRONG / max(abs(found.delta_bic), 0.01)
+        times = math.ceil(10 * STRONG / max(abs(found.delta_bic), 0.01)) / 10
         more = f"about {times:.1f} times" if times <= 10 else "more than 10 times"
         doubts.append(f"{more} as many models, at the evidence of these, to reach odds of 20 to 1")
     if found.mirage == "undecided":
@@ -69,21 +70,24 @@ def _interval_doubts(analysis: Analysis, found: Finding) -> list[str]:
     return []
 
 
-def _range_doubts(found: Finding, sizes: tuple[float, float]) -> list[str]:
+def _range_doubts(analysis: Analysis, found: Finding) -> list[str]:
     """Levels of a transition that lie outside of what was measured."""
     if found.kind != "sigmoid":
         return []
-    half = 10 ** (found.width / 2)
-    below = [f"models below {exactly(sizes[0])}, where it begins"] if found.critical_size / half < sizes[0] else []
-    above = [f"models above {exactly(sizes[1])}, where it ends"] if found.critical_size * half > sizes[1] else []
+    (smallest, largest), half, what = size_range(analysis), 10 ** (found.width / 2), things(analysis.dataset)
+    below = [f"{what} below {exactly(smallest)}, where it begins"] if found.critical_size / half < smallest else []
+    above = [f"{what} above {exactly(largest)}, where it ends"] if found.critical_size * half > largest else []
     return below + above
 
 
-def _edge_doubts(found: Finding, sizes: tuple[float, float], unit: str) -> list[str]:
+def _edge_doubts(analysis: Analysis, found: Finding) -> list[str]:
     """A curve that is steepest at an end may go on as anything."""
     if found.slope is None or found.kind in ("constant", "linear") or not found.slope.steepest > 0:
         return []
-    for size, side, way in ((sizes[0], "smallest", "smaller"), (sizes[1], "largest", "larger")):
+    smallest, largest = size_range(analysis)
+    data = analysis.dataset
+    for size, side, way in ((smallest, "smallest", "smaller"), (largest, "largest", "larger")):
         if abs(math.log10(found.slope.steepest / size)) < _NEAREST:
-            return [f"{way} models, as the curve is steepest at the {side}, {exactly(size)} {unit}"]
+            edge = f"{exactly(size)} {size_unit(data)}"
+            return [f"{way} {things(data)}, as the curve is steepest at the {side}, {edge}"]
     return []

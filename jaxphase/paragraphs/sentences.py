@@ -3,15 +3,15 @@
 import math
 
 from jaxphase.analysis import Analysis
+from jaxphase.curves import axis
 from jaxphase.errors import InputError
-from jaxphase.findings import SMOOTH, TRANSITIONS, Finding, exactly, label, size_unit
+from jaxphase.findings import Finding
 from jaxphase.paragraphs.doubts import doubts_of
 from jaxphase.paragraphs.words import (
     at_data_sizes,
     best,
     curve,
     decades,
-    listed,
     odds_of,
     place,
     plural,
@@ -20,6 +20,7 @@ from jaxphase.paragraphs.words import (
     value,
     with_error,
 )
+from jaxphase.wording import SMOOTH, TRANSITIONS, exactly, label, listed, size_unit
 
 
 def paragraph(analysis: Analysis, metric: str) -> str:
@@ -39,7 +40,7 @@ def paragraph(analysis: Analysis, metric: str) -> str:
     for kind in dict.fromkeys(found.kind for found in findings):
         group = [found for found in findings if found.kind == kind]
         sentences += [_found(analysis, group), _evidence(analysis, group)]
-    sentences += [_straight_line(findings), _mirage(analysis, findings), _sharpening(analysis, findings)]
+    sentences += [_straight_line(analysis, findings), _mirage(analysis, findings), _sharpening(analysis, findings)]
     if any(found.kind in SMOOTH for found in findings):
         ends = " to ".join(exactly(size) for size in size_range(analysis))
         sentences.append(f"A transition outside of {ends} {size_unit(analysis.dataset)} would not be seen.")
@@ -54,13 +55,14 @@ def _found(analysis: Analysis, group: list[Finding]) -> str:
     data, kind, metric = analysis.dataset, group[0].kind, group[0].metric
     name, unit = label(data, metric), data[metric].attrs.get("units", "")
     smallest, largest = (exactly(size) for size in size_range(analysis))
+    size = axis(data, "params")
     between = f"between {smallest} and {largest} {size_unit(data)}"
     says = {
         "sigmoid": "has a crossover, a sigmoid in log size",
         "step": "has a step between neighboring sizes",
-        "constant": f"has no transition: it does not depend on model size {between}",
-        "linear": f"has no transition: it is a straight line in the logarithm of model size {between}",
-        "power_law": f"has no transition: it follows a power law of model size {between}",
+        "constant": f"has no transition: it does not depend on {size} {between}",
+        "linear": f"has no transition: it is a straight line in the logarithm of {size} {between}",
+        "power_law": f"has no transition: it follows a power law of {size} {between}",
         "broken_power_law": f"has no transition: it follows a power law {between} that changes its exponent",
     }.get(kind, "cannot be judged")
     details: dict[str, list[Finding]] = {}
@@ -83,9 +85,7 @@ def _details(found: Finding, unit: str, metric_unit: str) -> str:
         gap = f", at most {decades(width)} wide" if math.isfinite(width) else ""
         return f"at {_place(found, unit)}{gap}"
     if found.kind == "power_law" and math.isfinite(found.exponent):
-        way = "toward" if found.exponent < 0 else "away from"
-        floor = f" {way} {value(numbers['floor'], metric_unit)}" if math.isfinite(numbers["floor"]) else ""
-        return f"with exponent {with_error(found.exponent, found.exponent_se)}{floor}"
+        return _exponent(found, metric_unit)
     if found.kind == "broken_power_law":
         changes = (
             f"from {bend.before:.3g} to {bend.after:.3g} at {place(bend.size, bend.interval, unit)}"
@@ -95,6 +95,15 @@ def _details(found: Finding, unit: str, metric_unit: str) -> str:
     if found.kind in SMOOTH:
         return ""
     return f"having {found.points} {plural(found.points, 'point')} at {found.sizes} {plural(found.sizes, 'size')}"
+
+
+def _exponent(found: Finding, metric_unit: str) -> str:
+    """That of a power law, and its floor."""
+    if found.exponent_se >= abs(found.exponent):
+        return "with an exponent that the data do not pin down"
+    way, floor = "toward" if found.exponent < 0 else "away from", found.parameters["floor"]
+    level = f" {way} {value(floor, metric_unit)}" if math.isfinite(floor) else ""
+    return f"with exponent {with_error(found.exponent, found.exponent_se)}{level}"
 
 
 def _evidence(analysis: Analysis, group: list[Finding]) -> str:
@@ -140,7 +149,7 @@ def _rival(found: Finding) -> str:
     return f"; the next smooth curve, {curve(rival)}, is behind by ΔBIC {behind:.1f}"
 
 
-def _straight_line(findings: list[Finding]) -> str:
+def _straight_line(analysis: Analysis, findings: list[Finding]) -> str:
     """The test of a straight line against one change of slope."""
     tested = [found for found in findings if math.isfinite(found.p_value)]
     if not tested:
@@ -148,7 +157,7 @@ def _straight_line(findings: list[Finding]) -> str:
     bent = sum(found.significant for found in tested)
     p = probability(found.p_value for found in tested)
     if len(tested) > 1:
-        said = f"rejected at {bent} of {len(tested)} data sizes"
+        said = f"rejected at {bent} of {len(tested)} {axis(analysis.dataset, 'data_size')}s"
     else:
         said = "rejected" if bent else "not rejected"
     return f"A straight line in log size, against one change of slope, is {said} (p {p}; false discovery rate 5 %)."
@@ -182,12 +191,12 @@ def _mirage(analysis: Analysis, findings: list[Finding]) -> str:
 
 def _sharpening(analysis: Analysis, findings: list[Finding]) -> str:
     """What several data sizes say of a transition."""
-    evidence, metric = analysis.evidence, findings[0].metric
+    evidence, metric, second = analysis.evidence, findings[0].metric, axis(analysis.dataset, "data_size")
     if not any(found.has_transition for found in findings) or (evidence and evidence.verdict == "none"):
         return ""
     if evidence is None or evidence.metric != metric:
         order = label(analysis.dataset, analysis.order_parameter)
-        return f"Whether it sharpens with data size was weighed for the order parameter alone, {order}." * (
+        return f"Whether it sharpens with {second} was weighed for the order parameter alone, {order}." * (
             metric != analysis.order_parameter and len(findings) > 1
         )
     reasons = "; ".join(evidence.reasons)
@@ -198,7 +207,7 @@ def _sharpening(analysis: Analysis, findings: list[Finding]) -> str:
         note = ", which does not sharpen as a phase transition would"
     elif all(found.mirage == "in the metric" for found in findings if found.has_transition):
         note = ", but as the jump is in the metric, it is the metric that sharpens and not the models"
-    return f"Across data sizes this is a {evidence.verdict}{note}: {reasons}."
+    return f"Across {second}s this is a {evidence.verdict}{note}: {reasons}."
 
 
 def _place(found: Finding, unit: str) -> str:

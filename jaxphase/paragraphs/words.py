@@ -7,7 +7,9 @@ import numpy as np
 import xarray as xr
 
 from jaxphase.analysis import Analysis
-from jaxphase.findings import SMOOTH, TRANSITIONS, Finding, Interval, exactly, in_figures, label
+from jaxphase.curves import axis
+from jaxphase.findings import Finding, Interval
+from jaxphase.wording import SMOOTH, TRANSITIONS, exactly, in_figures, label, listed
 
 _CURVES = {"linear": "a straight line in log size", "sigmoid": "a sigmoid"}
 
@@ -42,18 +44,18 @@ def value(number: float, unit: str) -> str:
     return f"{number:.3g} ({unit})" if unit else f"{number:.3g}"
 
 
-def listed(words: list[str]) -> str:
-    """Words in a row: a, b and c."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
-
-
 def plural(count: int, noun: str) -> str:
     """A noun for that many."""
     return noun if count == 1 else f"{noun}s"
 
 
+def things(data: xr.Dataset) -> str:
+    """What is small or large along the curves."""
+    return "data sets" if axis(data, "params") == "data size" else "models"
+
+
 def size_range(analysis: Analysis) -> tuple[float, float]:
-    """The smallest and the largest model."""
+    """The smallest and the largest size."""
     params = np.asarray(analysis.dataset.params, float)
     return float(params.min()), float(params.max())
 

@@ -1,21 +1,51 @@
-"""Figures: of the analysis of a sweep or of anyone's curves, and of the renormalization of a trained family."""
+"""Figures of every result, one function each: `plots.x(result, ax=None)` draws in an Axes of yours, in your style, or
+in a new figure in ours, and returns the Axes.
 
-from jaxphase.plots.analyses import collapse, curves, fluctuations, phase_diagram, predict, write_figures
-from jaxphase.plots.flows import coarse_loss, coarse_spectra, couplings_flow, flow_diagram, write_flow_figures
+A figure of its own has a legend, and a color bar where there is one to read; in an Axes of yours everything has its
+label, and `ax.legend()` draws one. `ax.figure` shows the new figure in a notebook, `save(ax.figure, path)` writes it.
+`curves`, `pages` and `flow_pages` put panels together to whole pages.
+"""
+
+from jaxphase.plots.breaks import breaks, segments
+from jaxphase.plots.collapse import collapse, crossings, scaled
+from jaxphase.plots.curves import curve, derivative, fitted, residuals
+from jaxphase.plots.flows import beta, coarse_loss, coupling, flow_diagram, spectrum
+from jaxphase.plots.learning import learning_curves, learning_times
+from jaxphase.plots.order import binder, phase_diagram, susceptibility
+from jaxphase.plots.pages import curves, flow_pages, pages, write_figures, write_flow_figures
+from jaxphase.plots.plan import padding
+from jaxphase.plots.predict import allocation, isoflop, predictions
 from jaxphase.plots.style import STYLE, save
 
 __all__ = [
     "STYLE",
+    "allocation",
+    "beta",
+    "binder",
+    "breaks",
     "coarse_loss",
-    "coarse_spectra",
     "collapse",
-    "couplings_flow",
+    "coupling",
+    "crossings",
+    "curve",
     "curves",
+    "derivative",
+    "fitted",
     "flow_diagram",
-    "fluctuations",
+    "flow_pages",
+    "isoflop",
+    "learning_curves",
+    "learning_times",
+    "padding",
+    "pages",
     "phase_diagram",
-    "predict",
+    "predictions",
+    "residuals",
     "save",
+    "scaled",
+    "segments",
+    "spectrum",
+    "susceptibility",
     "write_figures",
     "write_flow_figures",
 ]

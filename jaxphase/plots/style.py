@@ -1,14 +1,18 @@
-"""What all figures have in common: a style that no global state knows of, colours, and how they are saved."""
+"""What all figures have in common: a style that no global state knows of, colours, legends, and how they are saved."""
 
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxphase.wording import exactly
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 STYLE = {
@@ -18,7 +22,7 @@ STYLE = {
     "axes.labelsize": 8.5,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
-    "legend.fontsize": 9,
+    "legend.fontsize": 8.5,
     "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -26,6 +30,9 @@ STYLE = {
     "axes.axisbelow": True,
     "figure.dpi": 100,
 }
+# Of Okabe and Ito: told apart by the color-blind, for what has no order.
+CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+LABELED = 6  # of many sizes, so many have their names in a legend
 
 
 @contextmanager
@@ -38,11 +45,90 @@ def new_figure(width: float, height: float) -> Iterator["Figure"]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def few_labels(panel: "Axes") -> None:
-    """On a logarithmic axis of sizes over a decade or more powers of ten: labels between would run into each other."""
-    from matplotlib.ticker import LogFormatterSciNotation
+@contextmanager
+def panel(ax: "Axes | None", width: float = 4.8, height: float = 3.7) -> Iterator["Axes"]:
+    """The Axes to draw in: the user's, outside of which nothing is drawn, or that of a new figure in our style, which
+    in the end has a legend of everything with a label."""
+    if ax is not None:
+        yield ax
+        return
+    with new_figure(width, height) as figure:
+        ax = figure.subplots()
+        yield ax
+        legend(figure, [ax])
 
-    panel.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(0.8, 0.3)))
+
+def legend(figure: "Figure", axes: Iterable["Axes"], above: Collection[str] = ()) -> None:
+    """What has a label in any of the axes, each label once, those of `key` last: those in `above` over the axes, the
+    others below."""
+    from matplotlib.lines import Line2D
+
+    entries = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    keys = {label for label, handle in entries.items() if isinstance(handle, Line2D) and not len(handle.get_xdata())}
+    order = sorted(entries, key=lambda label: label in keys)
+    for place in ("upper", "lower"):
+        names = [label for label in order if (label in above) == (place == "upper")]
+        if names:
+            handles = [entries[name] for name in names]
+            columns = _columns([len(name) for name in names], figure.get_figwidth())
+            figure.legend(handles, names, loc=f"outside {place} center", ncols=columns, columnspacing=1.4)
+
+
+def _columns(lengths: list[int], width: float) -> int:
+    """The most columns that entries of so many letters fit into, on so many inches."""
+    widths = 0.54 + 0.06 * np.array(lengths)
+    fits = [sum(map(np.max, np.array_split(widths, n))) <= width for n in range(1, len(widths) + 1)]
+    return max([n for n, fit in enumerate(fits, 1) if fit], default=1)
+
+
+def key(ax: "Axes", label: str, **style) -> None:
+    """An entry in grey for the legend, of something that is drawn in several colours."""
+    ax.plot([], [], label=label, **{"color": "0.4"} | style)
+
+
+def headings(ax: "Axes", title: str, lines: Iterable[tuple[str, Any]] = ()) -> None:
+    """A title at the left, and between it and the panel lines of words, each in its color."""
+    import matplotlib as mpl
+
+    lines, font = list(lines), mpl.rcParams["font.size"]
+    ax.set_title(textwrap.fill(title, 34), loc="left", fontweight="bold", pad=5 + 1.22 * font * len(lines))
+    for i, (words, color) in enumerate(reversed(lines)):
+        place = {"xytext": (0, 3 + 1.22 * font * i), "xycoords": "axes fraction", "textcoords": "offset points"}
+        ax.annotate(words, (0, 1), color=color, size=0.89 * font, va="bottom", **place)
+
+
+def spaced(count: int, most: int = LABELED) -> list[int]:
+    """Indices of at most so many of `count` things, evenly spaced, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+
+
+def few_labels(axis: "Axis", low: float, high: float) -> None:
+    """Labels of a logarithmic axis from low to high: powers of ten, and what lies between where these are too few."""
+    from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
+
+    decades = np.log10(high / low)
+    between = (1.0,) if decades >= 2 else (1.0, 3.0) if decades >= 1 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=between) if decades >= 0.6 else MaxNLocator(4, steps=(1, 2, 5, 10)))
+    plain = decades < 0.6 or (low >= 0.01 and high < 1e4)
+    in_powers = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
+    axis.set_major_formatter((lambda size, _: exactly(size)) if plain else in_powers)
+    axis.set_minor_formatter(NullFormatter())
+
+
+def span(ax: "Axes", interval, **style) -> None:
+    """An interval of x as a band, as far as the axis goes; nothing where it is not known."""
+    low, high = np.clip(interval, *ax.get_xlim())
+    if low < high:
+        ax.axvspan(low, high, **{"lw": 0, "zorder": 0} | style)
+
+
+def bars(value, interval, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
+    """Lengths [2, ...] of error bars from values [...] to the ends of their intervals [..., 2], up to low and high."""
+    ends = np.clip(np.moveaxis(np.asarray(interval, float), -1, 0), low, high)
+    return np.maximum((ends - np.asarray(value, float)) * np.reshape([-1, 1], (2, *[1] * np.ndim(value))), 0)
 
 
 def save(figure: "Figure", path: str | Path) -> None:
@@ -62,7 +148,7 @@ def save_all(figures: Mapping[str, "Figure"], folder: str | Path) -> None:
 
 
 def colors(count: int) -> list:
-    """Colours in order of data size that stay apart for the colour-blind and on white."""
+    """Colours in order of size that stay apart for the colour-blind and on white."""
     from matplotlib import colormaps
 
     return (

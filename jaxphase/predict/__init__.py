@@ -2,15 +2,23 @@
 
 from .allocation import Allocation, IsoFlop, RelativeToOptimum, allocate, isoflop, relative_to_optimum
 from .critical import CriticalModel, FamilyErrors, Prediction, critical_size, fit, leave_one_family_out
+from .hardware import DEVICES, Device, Hardware, hardware
+from .losses import Losses, read_losses
 from .measurements import Measurements, measured, read_measurements
 from .next_runs import Recommendation, devices_needed, recommend
+from .rates import LearningRate, learning_rates
 from .surface import Surface, fit_surface
 
 __all__ = [
+    "DEVICES",
     "Allocation",
     "CriticalModel",
+    "Device",
     "FamilyErrors",
+    "Hardware",
     "IsoFlop",
+    "LearningRate",
+    "Losses",
     "Measurements",
     "Prediction",
     "Recommendation",
@@ -21,9 +29,12 @@ __all__ = [
     "devices_needed",
     "fit",
     "fit_surface",
+    "hardware",
     "isoflop",
+    "learning_rates",
     "leave_one_family_out",
     "measured",
+    "read_losses",
     "read_measurements",
     "recommend",
     "relative_to_optimum",

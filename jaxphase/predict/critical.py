@@ -43,9 +43,9 @@ class Terms(NamedTuple):
 class CriticalModel:
     """What `fit` found, in decades of critical size, with intervals `[..., 2]` of 95 %; effects by name of `terms`.
 
-    exponents [k] are d log10 N_c / d log10 of each covariate. family_effects and objective_effects are deviations from
-    the mean, or from the article's table where prior is "article". deviations [3] are the standard deviations of
-    families, of objectives (NaN where there is one alone) and of the scatter about the law: posterior medians.
+    exponents [k] are d log10 N_c / d log10 of each covariate. Effects are deviations from the mean of those measured,
+    and where prior is "article" of what its table leaves. deviations [3] are the standard deviations of families, of
+    objectives (NaN where there is one alone) and of the scatter about the law: posterior medians.
     """
 
     terms: Terms
@@ -54,8 +54,10 @@ class CriticalModel:
     exponents_interval: np.ndarray
     family_effects: np.ndarray
     family_effects_se: np.ndarray
+    family_effects_interval: np.ndarray
     objective_effects: np.ndarray
     objective_effects_se: np.ndarray
+    objective_effects_interval: np.ndarray
     deviations: np.ndarray
     deviations_interval: np.ndarray
     prior: str
@@ -118,20 +120,17 @@ def fit(measurements: Measurements, *, prior: Literal["none", "article"] = "none
     counts = len(terms.families), len(terms.objectives)
     y = np.log10(measurements.critical_size) - offset
     fitted = posterior(rows, y, standard_errors(measurements), *counts)
-    middle, ends, se = spread(fitted.weight, *normals(fitted, np.eye(rows.shape[1])))
     start = 1 + len(terms.covariates)
     exponents, by_family, by_objective = slice(1, start), slice(start, start + counts[0]), slice(-1 - counts[1], -1)
-    deviations, deviations_interval = of_deviations(fitted)
-    alone = np.array([*counts, 0]) == 1
+    contrasts = np.eye(rows.shape[1])
+    for part, number in zip((by_family, by_objective), counts, strict=True):
+        # The mean of a population is told less well than how its members differ; one alone is held at zero.
+        contrasts[part, part] -= (number > 1) / number
+    middle, ends, se = spread(fitted.weight, *normals(fitted, contrasts))
+    (deviations, deviations_interval), alone = of_deviations(fitted), np.array([*counts, 0]) == 1
     return CriticalModel(
         terms,
-        middle[exponents],
-        se[exponents],
-        ends[exponents],
-        middle[by_family],
-        se[by_family],
-        middle[by_objective],
-        se[by_objective],
+        *(found[part] for part in (exponents, by_family, by_objective) for found in (middle, se, ends)),
         np.where(alone, np.nan, deviations),
         np.where(alone[:, None], np.nan, deviations_interval),
         prior,
@@ -234,8 +233,10 @@ def _terms(data: Measurements) -> Terms:
     covariates = tuple(name for name, (low, high) in domain.items() if high > SAME * low)
     needed = 1 + len(covariates) + SPARE
     if count < needed:
-        censored = sum(data.censored.values())
-        also = f" (and {censored} curves without one)" if censored else ""
+        reasons = ", ".join(f"{why}: {curves}" for why, curves in data.censored.items())
+        also = f" (and {sum(data.censored.values())} curves without one; {reasons})" if reasons else ""
+        if not count:
+            raise InputError(f"there is no measured critical size{also} to predict from: measure where models change.")
         raise InputError(
             f"there are {count} measured critical sizes{also}: the regression with "
             f"{' and '.join(('intercept', *covariates))} needs {needed}."

@@ -6,13 +6,16 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from jaxphase.errors import InputError
 from jaxphase.readers import read_csv_table
 from jaxphase.readers.table import absent, number
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 NORMAL_95 = 1.959963984540054
 NAMES, OPTIONAL = ("family", "objective"), ("data_size", "data_complexity")
@@ -74,9 +77,10 @@ def read_measurements(
 ) -> Measurements:
     """Critical sizes of analysed sweeps and of tables, any number of either.
 
-    A path is a folder with analysis.json and sweep.nc, whose spec gives family and objective and whose attribute
-    `complexity` the complexity of the data, or a .csv with columns family, objective, data_size, data_complexity (these
-    two may be empty), critical_size, low and high, the last two the ends of a 95 % interval.
+    A path is the folder of a sweep, with sweep.nc, whose spec gives family and objective and whose attribute
+    `complexity` the complexity of the data, and analysis.json, without which it is analyzed here; or a .csv with
+    columns family, objective, data_size, data_complexity (these two may be empty), critical_size, low and high, the
+    last two the ends of a 95 % interval.
 
     metric: which metric's transitions to take, by default the order parameter of each analysis; one per curve, as those
     of several metrics of the same models are not independent. Curves without a transition, or with one whose interval
@@ -124,10 +128,31 @@ def _of_table(path: Path) -> list[tuple]:
     ]
 
 
+def open_sweep(folder: Path) -> "xr.Dataset":
+    """The sweep.nc of a folder, that says what was trained."""
+    import xarray as xr
+
+    path = folder / "sweep.nc"
+    if not path.exists():
+        what = f"has no {path.name}, which says what was trained" if folder.is_dir() else "is no folder and no .csv"
+        raise InputError(f"{folder} {what}: give the folder of a sweep, or family and objective in a .csv.")
+    try:
+        data = xr.load_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as NetCDF ({error}): give the folder of a sweep.") from error
+    if "spec" not in data.attrs:
+        raise InputError(f"{path} does not say what was trained: give family and objective in a .csv instead.")
+    return data
+
+
 def _of_folder(folder: Path, metric: str | None, complexity: str, rows: list[tuple], censored: Counter) -> None:
     """Adds the critical sizes that a folder holds to rows, and the curves without one to censored."""
-    found = _json(folder / "analysis.json")
-    family, objective, bits = _sweep(folder / "sweep.nc", complexity)
+    sweep = open_sweep(folder)
+    spec = tomllib.loads(sweep.attrs["spec"])["sweep"]
+    bits = float(sweep.attrs.get(complexity, math.nan))
+    found = _analysis(folder)
+    if found.get("axis", "model size") != "model size":
+        raise InputError(f"{folder} was analyzed along {found['axis']}: analyze it along model size.")
     metric = metric or found["order_parameter"]
     curves = [curve for curve in found["findings"] if curve["metric"] == metric]
     if not curves:
@@ -142,28 +167,23 @@ def _of_folder(folder: Path, metric: str | None, complexity: str, rows: list[tup
         else:
             data_size = curve["data_size"] or math.nan
             where = f"{folder}, {metric} at data size {data_size:g}"
-            rows.append((family, objective, data_size, bits, curve["critical_size"], *ends, where))
+            rows.append((spec["family"], spec["objective"], data_size, bits, curve["critical_size"], *ends, where))
 
 
-def _json(path: Path) -> dict:
+def _analysis(folder: Path) -> dict:
+    """What analysis.json says; without that file the sweep is analyzed."""
+    path = folder / "analysis.json"
+    if not path.exists():
+        from jaxphase.analysis import analyze
+        from jaxphase.curves import read
+
+        return analyze(read(folder / "sweep.nc")).to_dict()
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): analyze the sweep first.") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}): analyze the sweep again.") from error
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}): analyze the sweep again.") from error
-
-
-def _sweep(path: Path, complexity: str) -> tuple[str, str, float]:
-    """Family, objective, and complexity of the data in bits a number, NaN where it was not measured."""
-    import xarray as xr
-
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as data:
-            attributes = dict(data.attrs)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as NetCDF ({error}): give the folder of a sweep.") from error
-    if "spec" not in attributes:
-        raise InputError(f"{path} does not say what was trained: give family and objective in a .csv instead.")
-    spec = tomllib.loads(attributes["spec"])["sweep"]
-    return spec["family"], spec["objective"], float(attributes.get(complexity, math.nan))
+    if not isinstance(found, dict) or not {"order_parameter", "findings"} <= set(found):
+        raise InputError(f"{path} is not an analysis: analyze the sweep again.")
+    return found

@@ -51,10 +51,13 @@ def recommend(
     n_sizes: int = 8,
     passes: float = 1.0,
     max_flops: float = math.inf,
+    least: float = 0.5,
     count: int = 5,
 ) -> tuple[Recommendation, ...]:
     """The `count` sweeps that narrow the interval of `target`, a prediction for one condition, most per operation.
 
+    Only sweeps that narrow it by the share `least` of the most that one on offer does count: without that, the best per
+    operation is mostly so small a sweep that it changes nothing.
     Candidates are all combinations of families and objectives (those measured and those of the target), data_sizes
     (four over the measured range), data_complexities (the three quartiles measured) and seeds, that cost at most
     max_flops. A candidate's sizes are n_sizes even in the logarithm over its own 95 % interval and half a decade
@@ -68,7 +71,12 @@ def recommend(
     """
     if np.ndim(target.size):
         raise InputError(f"target has shape {np.shape(target.size)}: give a prediction for one condition.")
+    for name, value in (("max_flops", max_flops), ("passes", passes)):
+        if not value > 0:
+            raise InputError(f"{name} is {value:g}: give a positive number.")
     terms, data = model.terms, model.measurements
+    if math.isfinite(max_flops) and target.data_size is None:
+        raise InputError(f"max_flops is {max_flops:g}, but no data size is known and costs are relative: leave it out.")
     names = [
         _names("families", families, terms.families, target.family),
         _names("objectives", objectives, terms.objectives, target.objective),
@@ -87,7 +95,9 @@ def recommend(
         for repeats, left in zip(seeds, row.tolist(), strict=True)
         if (flops := FLOPS * sum(own) * repeats * passes * (condition[2] or 1)) <= max_flops
     ]
-    return tuple(sorted(offers, key=lambda offer: (offer.decades_after - offer.decades) / offer.flops)[:count])
+    most = max((offer.decades - offer.decades_after for offer in offers), default=0.0)
+    worth = [offer for offer in offers if offer.decades - offer.decades_after >= least * most]
+    return tuple(sorted(worth, key=lambda offer: (offer.decades_after - offer.decades) / offer.flops)[:count])
 
 
 def devices_needed(

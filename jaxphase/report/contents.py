@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from jaxphase.analysis import Analysis, analyze
-from jaxphase.curves import at_step, metrics_of, read
+from jaxphase.curves import along_data, at_best_rate, at_step, axis, metrics_of, read
 from jaxphase.errors import InputError
 from jaxphase.evidence import Evidence
 from jaxphase.findings import SCHEMA, Break, Finding, Interval, Slope
@@ -30,11 +30,10 @@ class Flow(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """All that a report is made of; headline and versions are those of the analysis."""
+    """All that a report is made of; versions are those of the analysis."""
 
     folder: Path
     analysis: Analysis | None
-    headline: str
     versions: Mapping[str, str]
     figures: tuple[Image, ...]
     flow: Flow | None
@@ -60,14 +59,14 @@ def load(folder: str | Path) -> Contents:
             "or rg has written."
         )
     # The figures beside rg.json are those of the renormalization.
-    figures = images(folder, "analysis") if words or data is not None else ()
-    analysis, headline, versions = None, "", {}
+    figures = images(folder, "analysis") if words is not None or data is not None else ()
+    analysis, versions = None, {}
     if words is not None:
         analysis = load_analysis(folder, words, data)
-        headline, versions = words["headline"], words["versions"]
+        versions = words.get("versions", {})
     elif data is not None:
         analysis = analyze(data)
-        headline, versions = analysis.headline, analysis.to_dict()["versions"]
+        versions = analysis.to_dict()["versions"]
         figures = figures or _drawn(analysis)
     attributes = {} if data is None else data.attrs
     if not attributes and flow and flow.dataset is not None:
@@ -75,7 +74,7 @@ def load(folder: str | Path) -> Contents:
     spec_file = folder / "spec.toml"
     spec = spec_file.read_text(encoding="utf-8") if spec_file.exists() else str(attributes.get("spec", ""))
     files = tuple(folder / name for name in DATA_FILES if (folder / name).exists())
-    return Contents(folder, analysis, headline, versions, figures, flow, spec, attributes, files)
+    return Contents(folder, analysis, versions, figures, flow, spec, attributes, files)
 
 
 def load_analysis(
@@ -83,30 +82,30 @@ def load_analysis(
 ) -> Analysis:
     """The Analysis that analysis.json in a folder holds, with NaN for null; detectors' results are plain named tuples.
 
-    words: the content of that file, if it is at hand. data: the curves that were analysed; without them, as of a table
-    of one's own, the dataset has the sizes and names only, and no values.
+    words: the content of that file, if it is at hand. data: the curves that were analysed, or those of the sweep that
+    they are of; without them, as of a table of one's own, the dataset has the sizes and names only, and no values.
+    Raises InputError for a file that is not whole or was written by a version with another schema.
     """
-    words = words or _json(Path(folder) / "analysis.json")
+    words = words if words is not None else _json(Path(folder) / "analysis.json")
     if words is None:
         raise InputError(f"{folder} has no analysis.json: give a folder that jaxphase analyze has written.")
-    if words.get("schema") != SCHEMA:
-        raise InputError(
-            f"analysis.json in {folder} has schema {words.get('schema')}, not {SCHEMA}: analyse the curves again."
-        )
+    schema = words.get("schema") if isinstance(words, Mapping) else None
+    if schema != SCHEMA:
+        raise InputError(f"analysis.json in {folder} has schema {schema}, not {SCHEMA}: analyse the curves again.")
     try:
-        findings = tuple(_finding(entry) for entry in words["findings"])
+        findings, order = tuple(map(_finding, words["findings"])), words["order_parameter"]
+        if order not in {found.metric for found in findings}:
+            raise ValueError(f"it has no finding on {order!r}")
         evidence = words["evidence"] and Evidence(
             **{
-                name: tuple(value) if name == "reasons" else _numbers(value)
+                name: tuple(value) if name == "reasons" else value and _numbers(value)
                 for name, value in words["evidence"].items()
             }
         )
-        known = {found.metric for found in findings}
-        whole = data is not None and known <= set(metrics_of(data))
-        dataset = at_step(data, words["step"]) if whole else _skeleton(findings, words)
+        dataset = _dataset(findings, words, data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"analysis.json in {folder} is incomplete ({error}): analyse the curves again.") from error
-    return Analysis(dataset, findings, words["order_parameter"], evidence)
+    return Analysis(dataset, findings, order, evidence)
 
 
 def _json(path: Path) -> Any:
@@ -161,22 +160,28 @@ def _finding(entry: Mapping[str, Any]) -> Finding:
     return Finding(**fields)
 
 
+def _dataset(findings: tuple[Finding, ...], words: Mapping[str, Any], data: xr.Dataset | None) -> xr.Dataset:
+    """The curves as they were analysed; without those of all findings a skeleton."""
+    data = None if data is None else at_best_rate(data)
+    if data is None or not {found.metric for found in findings} <= set(metrics_of(data)):
+        return _skeleton(findings, words)
+    return at_step(data if axis(data, "params") == words["axis"] else along_data(data), words["step"])
+
+
 def _skeleton(findings: tuple[Finding, ...], words: Mapping[str, Any]) -> xr.Dataset:
     """A dataset of sizes and names without values, for what asks what a metric is called and over what it went."""
-    labels = words.get("labels", {})
-    sizes = sorted({size for found in findings if found.slope for size in found.slope.sizes}) or [math.nan]
+    labels, sizes = words["labels"], words["sizes"]
     nothing = np.full((len(sizes), 1), np.nan)
     metrics = dict.fromkeys(found.metric for found in findings)
     data = xr.Dataset(
         {name: (("size", "seed"), nothing, labels.get(name, {})) for name in metrics},
-        {"params": ("size", sizes, {"long_name": words["size_unit"]})},
+        {"params": ("size", sizes, {"long_name": words["size_unit"], "axis": words["axis"]})},
     )
+    data = data if words["step"] is None else data.assign_coords(step=words["step"])
     groups = list(dict.fromkeys(found.data_size for found in findings))
     if groups == [None]:
         return data
-    return data.assign_coords(
-        data_size=("data_size", groups, labels.get("data_size", {"long_name": "(data size)"})),
-    )
+    return data.assign_coords(data_size=("data_size", groups, labels.get("data_size", {})))
 
 
 def _numbers(value: Any) -> Any:

@@ -15,6 +15,11 @@ CAPTIONS = {
             "Every metric over model size: seeds as points, their mean with its standard error, the fit of the verdict,"
             " critical sizes with their 95 % intervals; below, the slope per decade of size with its 95 % band.",
         ),
+        "residuals": (
+            "Residuals",
+            "Every metric less the fit of its verdict: seeds as points, their mean with its standard error. What a fit"
+            " has missed does not scatter about zero.",
+        ),
         "phase_diagram": (
             "Phase diagram",
             "The order parameter over model size and data size, and the critical sizes with 95 % intervals.",
@@ -27,6 +32,12 @@ CAPTIONS = {
         "collapse": (
             "Collapse",
             "The order parameter as measured, and scaled so that the curves of all data sizes fall on one if they can.",
+        ),
+        "learning_curves": (
+            "Learning curves",
+            "Every metric over training steps, at the largest data size: the mean over seeds of each model size, with"
+            " its standard error; steps with the 95 % intervals of their times, and plateaus, where they were looked"
+            " for.",
         ),
     },
     "renormalization": {

@@ -14,12 +14,15 @@ import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jaxphase.analysis import Analysis
+from jaxphase.curves import axis
 from jaxphase.errors import InputError
-from jaxphase.findings import SMOOTH, TRANSITIONS, Finding, exactly, in_figures, label, size_unit
+from jaxphase.findings import Finding
 from jaxphase.flows import FOLLOWED, ONE_MAP
 from jaxphase.paragraphs import paragraph
 from jaxphase.report.contents import Contents, load
+from jaxphase.report.figures import Image
 from jaxphase.rg import FLOWS, PHASES
+from jaxphase.wording import SMOOTH, TRANSITIONS, exactly, in_figures, label, size_unit
 
 
 class Metric(NamedTuple):
@@ -71,14 +74,15 @@ def render(contents: Contents, home: Path) -> str:
     environment.filters["unbroken"] = unbroken
     analysis, flow = contents.analysis, contents.flow
     found = flow_words(flow.words) if flow else []
-    headline = contents.headline or found[0]
+    headline = analysis.headline if analysis else found[0]
     return environment.get_template("report.html").render(
         name=contents.folder.resolve().name,
         headline=headline[:1].upper() + headline[1:],
         facts=facts(analysis) if analysis else [],
+        axis=axis(analysis.dataset, "params") if analysis else "",
         verdicts=verdicts(analysis) if analysis else None,
         metrics=metrics(analysis) if analysis else [],
-        figures=contents.figures,
+        figures=captioned(contents.figures, analysis.dataset) if analysis else (),
         flow=" ".join(found),
         exponents=exponents(flow.words) if flow else None,
         losses=losses(flow.dataset) if flow and flow.dataset is not None else None,
@@ -94,7 +98,7 @@ def facts(analysis: Analysis) -> list[str]:
     """How much was measured, in a few words each."""
     data, findings = analysis.dataset, analysis.findings
     params = np.asarray(data.params, float)
-    counted = [f"{max(found.sizes for found in findings)} model sizes"]
+    counted = [f"{max(found.sizes for found in findings)} {axis(data, 'params')}s"]
     if np.isfinite(params).all():
         counted.append(f"{exactly(params.min())} to {exactly(params.max())} {size_unit(data)}")
     groups = [size for size in dict.fromkeys(found.data_size for found in findings) if size is not None]
@@ -117,6 +121,15 @@ def metrics(analysis: Analysis) -> list[Metric]:
         marks = dict.fromkeys(_mark(kind) for kind in kinds)
         sections.append(Metric(name, label(analysis.dataset, name), paragraph(analysis, name), tuple(marks)))
     return sections
+
+
+def captioned(images: tuple[Image, ...], data: xr.Dataset) -> list[Image]:
+    """Figures of an analysis; in their captions model and data size change places where the curves are along data."""
+    words = {"model size": axis(data, "params"), "data size": axis(data, "data_size")}
+    return [
+        image._replace(caption=re.sub("model size|data size", lambda found: words[found[0]], image.caption))
+        for image in images
+    ]
 
 
 def verdicts(analysis: Analysis) -> Grid:

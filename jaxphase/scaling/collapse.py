@@ -100,7 +100,8 @@ def collapse(
 
     Of 40 families with known exponents the intervals cover 93 to 100 %; of 200 families that do not sharpen 1 % pass
     for a transition. A correction to scaling that is not allowed for hides in the exponent: one of 40 % at the smallest
-    size leaves its interval 23 % coverage, with corrections=True 80 %, and 83 % for 1/nu.
+    size leaves its interval 23 % coverage. With corrections=True it covers 98 % (100 families), those of critical and
+    1/nu 96 and 98 %; with corrections of any power from 0.5 to 2 and any part from -50 to 80 %, 93 to 98 % (40).
 
     Runs in double precision on its own; not for use inside `jit`. Raises ValueError for shapes that do not match.
     """
@@ -216,7 +217,7 @@ def _begin(found, corrections: bool) -> master.Theta:
     """Where the fits start [starts, ...]."""
     critical, inverse_nu, exponent = found
     like = np.zeros_like(exponent)
-    curve = master.Curve(exponent, like - 0.5, like - 1.5, like - 1.0, like - 5.0, like - 2.0 if corrections else None)
+    curve = master.Curve(exponent, like - 0.5, like - 1.5, like - 1.0, like - 5.0)
     return master.Theta(critical, inverse_nu, curve, np.zeros(len(critical)) if corrections else None)
 
 

@@ -4,7 +4,9 @@ f is a Gaussian process with a squared-exponential kernel in the scaled control 
 (Solin & Sarkka 2020, Stat. Comput. 30, 419) beside a straight line, so that n points cost O(n m^2) and not O(n^3). The
 likelihood is that of the values as they were measured. In scaled values A L**-exponent (Harada 2011, Phys. Rev. E 84,
 056704) it would need the Jacobian of the scaling, without which the best exponents are infinite.
-A correction to scaling adds L**-omega times a second process (Harada 2015, Phys. Rev. E 92, 012106).
+A correction to scaling adds L**-omega times a second process (Harada 2015, Phys. Rev. E 92, 012106). How large that is
+at the smallest size is given and not fitted: it would come out small wherever the exponents can pass for a correction,
+and their errors with it.
 """
 
 from typing import NamedTuple
@@ -20,6 +22,8 @@ from jaxphase.scaling.sweep_operator import inverse_and_log_determinant
 SINES = 24
 # A sine of the highest frequency must still turn fast enough for the shortest length of the kernel (ibid.).
 SHORTEST = 1.75 / SINES
+LINE = 3.0  # standard deviation of the coefficients of the straight line
+CORRECTION = 0.5  # standard deviation of the second curve at the smallest size, over that of the first
 STEPS = 16  # of Newton's method: 12 give the same answers to five figures
 ARRIVED = 1e-8  # squared distance from the optimum, in standard errors
 SHRINK = np.array([1.0, 0.3, 0.1, 0.03, 0.003])  # of a Newton step, of which the best counts
@@ -43,7 +47,6 @@ class Curve(NamedTuple):
     log_length: Array  # over which it bends, above the shortest, as a part of the reach
     log_core: Array  # part of the reach about the critical point beyond which x is drawn together
     log_jitter: Array  # noise beyond the errors
-    log_correction: Array | None = None
 
 
 class Theta(NamedTuple):
@@ -72,10 +75,11 @@ def scaled(theta: Theta, rows: Rows) -> Array:
     return (rows.control - theta.critical) * jnp.exp(theta.inverse_nu * rows.log_size)
 
 
-def fit(start: Theta, rows: Rows, reach: Array, *, free: tuple[int, ...]) -> Fit:
+def fit(start: Theta, rows: Rows, reach: Array, *, free: tuple[int, ...], near: float = ARRIVED) -> Fit:
     """Newton's method from `start`, at most STEPS of it, for the parameters at the places `free` of Theta's order.
 
-    reach: half the range of x that the master curve is written on.
+    reach: half the range of x that the master curve is written on. near: the last step is that from a place nearer to
+    the optimum than this, squared and in standard errors.
     """
     whole, unravel = ravel_pytree(start)
     free = jnp.array(free)
@@ -98,7 +102,7 @@ def fit(start: Theta, rows: Rows, reach: Array, *, free: tuple[int, ...]) -> Fit
         losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
         chosen = jnp.argmin(losses)
         better = losses[chosen] < best
-        arrived = ~better | (jnp.sum(jnp.square(slopes) / values) < ARRIVED)
+        arrived = ~better | (jnp.sum(jnp.square(slopes) / values) < near)
         moved = jnp.where(better, tried[chosen], vector), jnp.where(better, losses[chosen], best)
         return i + 1, *moved, gradient, curvature, arrived
 
@@ -140,7 +144,7 @@ def minus_log_prior(theta: Theta) -> Array:
         (curve.log_jitter, -7.0, 3.0),
     ]
     if theta.log_omega is not None:
-        beliefs += [(theta.log_omega, 0.0, 0.7), (curve.log_correction, -1.0, 2.0)]
+        beliefs += [(theta.log_omega, 0.0, 0.7)]
     return 0.5 * sum(jnp.sum(jnp.square((value - mean) / std)) for value, mean, std in beliefs)
 
 
@@ -151,8 +155,10 @@ def design(theta: Theta, curve: Curve, rows: Rows, reach: Array) -> tuple[Array,
     over = rows.weight * jax.lax.rsqrt(variance)
     basis = master_basis(scaled(theta, rows) / reach, curve)
     if theta.log_omega is not None:
-        decay = jnp.exp(curve.log_correction - jnp.exp(theta.log_omega) * rows.log_size)
-        basis = jnp.concatenate([basis, decay[:, None] * basis[:, : 2 + SINES // 2]], axis=1)
+        smallest = jnp.min(jnp.where(rows.weight > 0, rows.log_size, 0))
+        decay = CORRECTION * jnp.exp(-jnp.exp(theta.log_omega) * (rows.log_size - smallest))
+        second = jnp.concatenate([basis[:, :2] / LINE, basis[:, 2 : 2 + SINES // 2]], axis=1)
+        basis = jnp.concatenate([basis, decay[:, None] * second], axis=1)
     height = jnp.exp(curve.exponent * rows.log_size)
     return basis * (height * over)[:, None], rows.value * over, variance
 
@@ -170,7 +176,7 @@ def master_basis(x: Array, curve: Curve) -> Array:
     density = jnp.sqrt(jnp.sqrt(2 * jnp.pi) * length) * jnp.exp(-0.25 * jnp.square(length * frequency))
     sines = jnp.sin(frequency * (drawn[:, None] + 1)) * density * jnp.exp(curve.log_amplitude)
     line = jnp.stack([jnp.ones_like(x), drawn], axis=1)
-    return jnp.concatenate([3 * line, sines], axis=1)
+    return jnp.concatenate([LINE * line, sines], axis=1)
 
 
 def goodness(theta: Theta, rows: Rows, reach: Array) -> tuple[Array, Array, Array]:

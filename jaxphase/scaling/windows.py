@@ -17,6 +17,7 @@ from jaxphase.scaling import master
 FRACTIONS = (1.0, 0.6, 0.35, 0.2)  # of the range of x
 DROPPED = (0, 1, 2)  # smallest sizes
 AT_ONCE = len(FRACTIONS) * len(DROPPED)  # fits
+NEAR_ENOUGH = 1e-3  # of a fit to new noise: its last step begins .03 standard errors from the optimum, if not less
 MARGIN = 1.3  # the master curve is written on this much more than the range of x
 LEAST_SIZES = 3
 LEAST_POINTS = 12  # of a window
@@ -40,7 +41,9 @@ class Windows(NamedTuple):
     weight: np.ndarray
 
 
-def fit_many(begun: master.Theta, free: tuple[int, ...], rows: master.Rows, inside: np.ndarray) -> master.Fit:
+def fit_many(
+    begun: master.Theta, free: tuple[int, ...], rows: master.Rows, inside: np.ndarray, near: float = master.ARRIVED
+) -> master.Fit:
     """Fits from several starts [fits, ...] of the points that are 1 in `inside` [fits, observables, points], as NumPy
     arrays; values may be others in each fit. Few are filled up to one number, for one program."""
     count, devices = len(inside), jax.local_device_count()
@@ -51,7 +54,7 @@ def fit_many(begun: master.Theta, free: tuple[int, ...], rows: master.Rows, insi
     )
     x = _scaled(*(leaf[:, None, None] for leaf in (begun.critical, begun.inverse_nu)), rows)
     reach = MARGIN * np.max(np.abs(x) * inside, axis=(1, 2))
-    result = _program(free)(begun, rows._replace(weight=inside, value=value), reach)
+    result = _program(free, near)(begun, rows._replace(weight=inside, value=value), reach)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], result)
 
 
@@ -60,13 +63,13 @@ def _scaled(critical: np.ndarray, inverse_nu: np.ndarray, rows: master.Rows) -> 
 
 
 @functools.cache
-def _program(free: tuple[int, ...]):
+def _program(free: tuple[int, ...], near: float):
     """Many fits at once, over the devices; on a CPU the first level of optimisation compiles in half the time."""
     options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
     each = 0, master.Rows(None, None, value=0, error=None, weight=0), 0
     fits, all_of = jax.P("fits"), jax.P()
     spread = fits, master.Rows(all_of, all_of, value=fits, error=all_of, weight=fits), fits
-    many = jax.vmap(functools.partial(master.fit, free=free), each)
+    many = jax.vmap(functools.partial(master.fit, free=free, near=near), each)
     mesh = jax.sharding.Mesh(np.array(jax.local_devices()), ("fits",))
     many = jax.shard_map(many, mesh=mesh, in_specs=spread, out_specs=fits, check_vma=False)
     return jax.jit(many, compiler_options=options)
@@ -120,7 +123,8 @@ def resampled(of: master.Fit, free: tuple[int, ...], rows: master.Rows, resample
     noise = np.sqrt(rows.error**2 + np.exp(2 * of.theta.curve.log_jitter)[:, None])
     value = rows.value - of.residual + noise * rng.standard_normal((resamples, *rows.value.shape))
     inside = repeated(rows.weight * (of.residual != 0), resamples)
-    theta = fit_many(repeated(of.theta, resamples), free, rows._replace(value=value), inside).theta
+    # What is left of the way is small beside the scatter that is asked for.
+    theta = fit_many(repeated(of.theta, resamples), free, rows._replace(value=value), inside, NEAR_ENOUGH).theta
     return np.cov(np.column_stack([theta.critical, theta.inverse_nu, theta.curve.exponent]).T)
 
 

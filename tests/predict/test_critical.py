@@ -1,5 +1,6 @@
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import xarray as xr
 from scipy.linalg import null_space
 from scipy.stats import multivariate_normal, norm
 
+from jaxphase import analysis, curves
 from jaxphase.errors import InputError
 from jaxphase.findings import Analysis, Finding, Interval
 from jaxphase.predict.critical import columns_of, critical_size, fit, leave_one_family_out, rows_of
@@ -52,6 +54,15 @@ def test_the_known_law_is_recovered(model):
     effect = dict(zip(model.terms.families, model.family_effects, strict=True))
     assert effect["vit"] - effect["resnet"] == pytest.approx(1.0, abs=0.15)
     assert model.deviations_interval[2, 0] < 0.05 < model.deviations_interval[2, 1]
+
+
+def test_effects_are_deviations_from_the_mean_of_those_measured(model):
+    """Told as well as the families differ, however little three of them say of the mean of all."""
+    truth = np.array([FAMILY[name] for name in model.terms.families])
+    assert model.family_effects.sum() == pytest.approx(0, abs=0.01)
+    assert inside(model.family_effects_interval, truth - truth.mean()).all()
+    assert np.ptp(model.family_effects_interval, axis=1).max() < 0.2 < model.deviations[0]
+    assert model.objective_effects_interval[0, 1] < 0 < model.objective_effects_interval[1, 0]
 
 
 def test_deviations_are_told_the_finer_the_more_there_is_measured():
@@ -191,7 +202,9 @@ def test_a_number_that_does_not_vary_has_no_exponent_and_one_objective_no_effect
 def test_what_cannot_be_fitted_is_refused():
     base = world(7)
     few = subset(base, np.arange(24) < 5)._replace(censored={"no transition": 4})
-    with pytest.raises(InputError, match=r"5 measured critical sizes \(and 4 curves without one\).* needs 6"):
+    with pytest.raises(
+        InputError, match=r"5 measured critical sizes \(and 4 curves without one; no transition: 4\).* needs 6"
+    ):
         fit(few)
     with pytest.raises(InputError, match="change together"):
         fit(base._replace(data_complexity=3 * (base.data_size / 1e3) ** 0.5))
@@ -272,7 +285,7 @@ def test_the_articles_table_is_the_articles(model, family, objective, size):
 def test_recommendations_are_those_that_narrow_most_per_operation(model):
     target = critical_size(model, family="vit", objective="contrastive", data_size=3e3, data_complexity=3)
     options = {"families": ["vit", "mlp"], "objectives": ["contrastive"], "data_sizes": [300, 3000]}
-    options |= {"data_complexities": [3.0], "seeds": (2, 8)}
+    options |= {"data_complexities": [3.0], "seeds": (2, 8), "least": 0.0}
     offers = recommend(model, target, count=99, **options)
     assert len(offers) == 8
     gains = [(offer.decades - offer.decades_after) / offer.flops for offer in offers]
@@ -288,6 +301,10 @@ def test_recommendations_are_those_that_narrow_most_per_operation(model):
     assert own.sizes[0] < target.interval[0] < target.size < target.interval[1] < own.sizes[-1]
     cheap = recommend(model, target, max_flops=cell["vit", 300, 2].flops, count=99, **options)
     assert 0 < len(cheap) < 8
+    narrowed = [offer.decades - offer.decades_after for offer in offers]
+    worth = recommend(model, target, count=99, **options | {"least": 0.9})
+    assert worth == tuple(offer for offer, gain in zip(offers, narrowed, strict=True) if gain >= 0.9 * max(narrowed))
+    assert 0 < len(worth) < 8
 
 
 def test_the_expected_narrowing_is_that_of_a_refit(model):
@@ -319,6 +336,12 @@ def test_recommendations_refuse_what_they_cannot_weigh(model):
         recommend(model, critical_size(model, data_size=[300, 3000], **asked))
     with pytest.raises(InputError, match="families has 'dino'"):
         recommend(model, critical_size(model, data_size=300, **asked), families=["dino"])
+    with pytest.raises(InputError, match="max_flops is -1"):
+        recommend(model, critical_size(model, data_size=300, **asked), max_flops=-1)
+    unknown = fit(model.measurements._replace(data_size=np.full(24, np.nan)))
+    with pytest.raises(InputError, match="costs are relative"):
+        recommend(unknown, critical_size(unknown, **asked), max_flops=1e9)
+    assert len(recommend(unknown, critical_size(unknown, **asked))) == 5
 
 
 def test_devices_are_those_of_time_or_of_memory():
@@ -397,10 +420,29 @@ def test_what_cannot_be_read_is_named(analysed):
             read_measurements(table)
     with pytest.raises(InputError, match="metric is 'rank'"):
         read_measurements(analysed, metric="rank")
-    with pytest.raises(InputError, match="analyze the sweep first"):
+    with pytest.raises(InputError, match=r"nowhere is no folder and no \.csv"):
         read_measurements(analysed / "nowhere")
-    (analysed / "analysis.json").write_text(json.dumps([])[:-1])
-    with pytest.raises(InputError, match="not JSON"):
+    for text, words in (("[", "not JSON"), ("[]", "not an analysis"), ('{"findings": []}', "not an analysis")):
+        (analysed / "analysis.json").write_text(text)
+        with pytest.raises(InputError, match=words):
+            read_measurements(analysed)
+    (analysed / "sweep.nc").unlink()
+    with pytest.raises(InputError, match=r"has no sweep\.nc, which says what was trained"):
+        read_measurements(analysed)
+
+
+def test_a_sweep_that_was_not_analyzed_is_analyzed(analysed, monkeypatch):
+    found = json.loads((analysed / "analysis.json").read_text())
+    (analysed / "analysis.json").unlink()
+    monkeypatch.setattr(curves, "read", lambda path: path)
+    monkeypatch.setattr(analysis, "analyze", lambda path: SimpleNamespace(to_dict=lambda: found | {"of": str(path)}))
+    assert read_measurements(analysed).critical_size.tolist() == [2e3]
+
+
+def test_an_analysis_along_data_holds_no_critical_sizes_of_models(analysed):
+    found = json.loads((analysed / "analysis.json").read_text())
+    (analysed / "analysis.json").write_text(json.dumps(found | {"axis": "data size"}))
+    with pytest.raises(InputError, match="was analyzed along data size: analyze it along model size"):
         read_measurements(analysed)
 
 

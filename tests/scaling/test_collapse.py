@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxphase.scaling import COLLAPSE_KINDS, collapse, identify_universality_class
+from jaxphase.scaling import COLLAPSE_KINDS, collapse, identify_universality_class, master
 from jaxphase.scaling.quality import Table, quality
 from jaxphase.scaling.sweep_operator import inverse_and_log_determinant
 
@@ -146,6 +146,28 @@ def test_quality_is_one_for_data_that_collapse_and_large_for_others():
         assert coverage > 0.8 and wrong > 4 * right
         found.append(float(right))
     assert 0.8 < np.mean(found) < 1.3
+
+
+def test_a_correction_to_scaling_is_in_the_likelihood_and_does_not_pass_for_the_exponent():
+    size, control, value, error = family(np.random.default_rng(11))
+    value = value * (1 + 0.4 * 8 / size)
+    columns = (np.log(size / 64), control - CRITICAL, value, error, np.ones(len(size)))
+    rows = master.Rows(*(jnp.asarray(column)[None] for column in columns))
+    exponents = np.linspace(-0.45, 0.15, 31)
+
+    def likeliest(log_omega):
+        def loss(exponent):
+            curve = master.Curve(exponent[None], *jnp.array([[-1.0], [-1.5], [-0.5], [-7.0]]))
+            theta = master.Theta(jnp.zeros(()), INVERSE_NU * jnp.ones(()), curve, log_omega)
+            return master.minus_log_posterior(theta, rows, 3.0 * 64**-INVERSE_NU)
+
+        found = np.asarray(jax.jit(jax.vmap(loss))(jnp.asarray(exponents)))
+        return exponents[np.argmin(found)], found.min()
+
+    (allowed, with_correction), (ignored, without) = likeliest(jnp.zeros(())), likeliest(None)
+    assert abs(allowed - EXPONENT) < 0.05
+    assert abs(ignored - EXPONENT) > 0.1
+    assert with_correction < without - 20
 
 
 def test_the_sweep_operator_inverts_and_can_be_differentiated():

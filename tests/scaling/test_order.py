@@ -1,7 +1,10 @@
+import jax
 import numpy as np
 import pytest
 
 from jaxphase.scaling import ORDERS, transition_order
+from jaxphase.scaling.order import SHAPES
+from jaxphase.systems import curie_weiss
 
 SIZE = np.array([16.0, 64, 256, 1024])
 CONTROL = np.linspace(-1, 1, 21)
@@ -47,6 +50,21 @@ def test_its_numbers_are_those_of_the_families():
     still = transition_order(SIZE, CONTROL, crossover(rng))
     assert still.sharpening_interval[0] < 0 < still.sharpening_interval[1]
     assert still.peak_growth_interval[0] < -1 < still.peak_growth_interval[1]
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_magnet_whose_order_parameter_rises_as_a_root_is_continuous(power):
+    size, coupling = np.array([64, 256, 1024, 4096]), np.linspace(0.5, 1.8, 21)
+    keys = jax.random.split(jax.random.key(0), len(size))
+    m = np.stack([curie_weiss.sample(key, coupling, one, 48) for key, one in zip(keys, size, strict=True)])
+    result = transition_order(size, coupling, np.abs(m) ** power)
+    assert ORDERS[result.kind] == "continuous" and SHAPES[result.shape] == "onset"
+    assert result.sharpening_interval[0] < 0.5 < result.sharpening_interval[1]  # 1 / nu
+    assert np.all(np.abs(result.center[1:] - 1) < 0.1) and result.judged == 3
+    # The curve of one size with the scatter of many has the corner, but it is no sharper.
+    of_one = np.abs(m[1]).mean(axis=1)[None, :, None]
+    still = of_one + 0.3 / np.sqrt(size)[:, None, None] * np.random.default_rng(4).standard_normal(m.shape)
+    assert ORDERS[transition_order(size, coupling, still).kind] == "crossover"
 
 
 def test_too_little_is_undecided():

@@ -1,46 +1,51 @@
-"""Fields of a spec as options of the command line, and the NAME=VALUE pairs in them."""
+"""Options that several commands have: fields of a spec, with the NAME=VALUE pairs in them, and columns of a table."""
 
 import tomllib
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from jaxphase.cli.shared import Name, Names, Rates, SomeNames, Whole, Wholes
 from jaxphase.config import SweepSpec
 from jaxphase.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
 class Settings:
     """What takes the place of the spec's."""
 
-    family: str | None = None
+    family: Name = None
     """Model family: mlp, resnet, transformer or vit."""
-    objective: str | None = None
+    objective: Name = None
     """autoencoding, masked_modeling, contrastive, barlow_twins or vicreg."""
-    data: str | None = None
+    data: Name = None
     """digits, glyphs, text, hierarchy, spiked, ising or arrays."""
-    optimizer: str | None = None
+    optimizer: Name = None
     """adamw, adam, sgd, or what optax has as scale_by_NAME."""
-    parametrization: str | None = None
+    parametrization: Name = None
     """mup or standard."""
-    sizes: tuple[int, ...] | None = None
+    sizes: Wholes = None
     """Parameters of the models."""
-    data_sizes: tuple[int, ...] | None = None
+    data_sizes: Wholes = None
     """Training samples."""
-    checkpoints: tuple[int, ...] | None = None
+    checkpoints: Wholes = None
     """Steps at which to measure; training ends at the last."""
-    learning_rate: tuple[float, ...] | None = None
+    learning_rate: Rates = None
     """One or several learning rates."""
-    seeds: int | None = None
+    seeds: Whole = None
     """Models of each kind."""
-    batch_size: int | None = None
+    batch_size: Whole = None
     """Samples a step."""
-    metrics: tuple[str, ...] | None = None
+    metrics: SomeNames = None
     """What to measure, everything by default."""
-    family_options: tuple[str, ...] | None = None
+    family_options: SomeNames = None
     """NAME=NUMBER, such as depth=3."""
-    objective_options: tuple[str, ...] | None = None
+    objective_options: SomeNames = None
     """NAME=NUMBER, such as mask_fraction=0.25."""
-    data_options: tuple[str, ...] | None = None
+    data_options: SomeNames = None
     """NAME=VALUE, such as path=mine.npz."""
 
     def over(self, spec: SweepSpec) -> SweepSpec:
@@ -60,7 +65,32 @@ class Settings:
         return replace(spec, **given)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """What is where in a table or log."""
+
+    x: Name = None
+    """The column of sizes."""
+    y: Names = ()
+    """The columns of metrics."""
+    by: Name = None
+    """The column that tells repeats (seeds) apart, or runs by their names."""
+    group: Name = None
+    """The column of a second control parameter, such as data size."""
+    run: Name = None
+    """A pattern of the names of runs, such as gpt-{size}-seed{seed}."""
+    time: Name = None
+    """The column of training steps."""
+
+    def read(self, file: Path, step: float | Literal["all"] | None) -> "xr.Dataset":
+        """The curves of a file at a training step, the last of each run, or all."""
+        from jaxphase.curves import read
+
+        return read(file, **vars(self), step=step)
+
+
 UNCHANGED = Settings()
+USUAL = Columns()
 
 
 def pair(option: str, text: str, example: str) -> tuple[str, str]:

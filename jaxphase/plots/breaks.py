@@ -1,0 +1,111 @@
+"""The pieces of a curve that was cut where it changes, and how probable a break is at each place."""
+
+import itertools
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from jaxphase.detect import Segmentation
+from jaxphase.errors import InputError
+from jaxphase.findings import Analysis
+from jaxphase.plots.curves import draw_seeds
+from jaxphase.plots.measured import findings_of, named, one_by_one, size_axis, sizes_of, values_of
+from jaxphase.plots.style import key, panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FULL = 0.25  # of the height of a panel, that a probability of 1 has
+_DEGREES = {"constant": 0, "linear": 1}
+
+
+def breaks(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
+    """A metric over model size in pieces of one level, as `detect.segment` cut it, with a color for each data size.
+
+    Between two sizes the filled area is as high as the posterior probability of a break there, 1 being a quarter of the
+    height of the panel. A curve that could not be judged has its points only. Raises InputError for a metric that the
+    analysis does not have, or without the results of the detectors.
+    """
+    findings = findings_of(analysis, metric)
+    sizes, data = sizes_of(analysis), analysis.dataset
+    with panel(ax, 5.4, 3.8) as axes:
+        size_axis(axes, data)
+        for finding, color, name in one_by_one(analysis, findings):
+            found = finding.detectors.get("segment")
+            if found is None:
+                raise InputError(f"the finding on {metric} has no segmentation: analyse the curves again.")
+            values = values_of(analysis, finding)
+            draw_seeds(axes, sizes, values, color, name)
+            x = np.tile(sizes, values.shape[1])
+            _pieces(axes, found, x, values.T.ravel(), color=color, log=True)
+        title, unit = named(data, metric)
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.set_ylabel(unit)
+        _keys(axes)
+    return axes
+
+
+def segments(
+    found: Segmentation,
+    x,
+    y,
+    *,
+    weight=None,
+    cost: Literal["constant", "linear"] = "constant",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """One curve, the pieces into which `detect.segment(x, y, weight=weight, cost=cost)` cut it, and its breaks.
+
+    x, y, weight [n] and cost are what it was given; the filled area is as in `breaks`. Raises InputError for several
+    curves at once, and where there is no answer (status 3).
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if np.ndim(found.status) or x.ndim != 1 or x.shape != y.shape:
+        raise InputError(
+            f"x {x.shape}, y {y.shape} and the segmentation {np.shape(found.status)} are not of one curve: give one "
+            "curve [n] and its own segmentation."
+        )
+    if found.n_breaks < 0:
+        raise InputError(f"the segmentation has no answer (status {int(found.status)}): it takes more points.")
+    with panel(ax, 4.8, 3.4) as axes:
+        axes.plot(x, y, "o", ms=3, mew=0, color="0.5", zorder=2)
+        _pieces(axes, found, x, y, color="#0b5394", weight=weight, degree=_DEGREES[cost])
+        _keys(axes, color="#0b5394")
+        axes.set(xlabel="x", ylabel="y")
+    return axes
+
+
+def _pieces(
+    ax: "Axes", found: Segmentation, x: np.ndarray, y: np.ndarray, *, color, log=False, weight=None, degree: int = 0
+) -> None:
+    """The level or line of each piece from break to break, and the probabilities between neighbouring x.
+
+    log: breaks are decimal logarithms of x.
+    """
+    from matplotlib.patches import StepPatch
+
+    count, probability = int(found.n_breaks), np.asarray(found.break_probability, float)
+    weight = np.ones_like(y) if weight is None else np.asarray(weight, float)
+    present = np.isfinite(x) & np.isfinite(y) & (weight > 0)
+    ends = np.unique(x[present])
+    if np.isfinite(probability[present]).any():
+        between = [_FULL * np.nanmax(probability[present & (x == end)]) for end in ends[:-1]]
+        area = {"fill": True, "color": color, "alpha": 0.3, "lw": 0, "zorder": 1}
+        # Not `Axes.stairs`, which would have the y of the data begin at 0.
+        ax.add_patch(StepPatch(between, ends, transform=ax.get_xaxis_transform(), **area))
+    if count < 0:
+        return
+    places = np.asarray(found.breaks, float)[count, :count]
+    cut = [ends[0], *(10**places if log else places), ends[-1]]
+    for low, high in itertools.pairwise(cut):
+        inside = present & (x >= low) & (x <= high)  # breaks lie between points
+        fit = np.polynomial.Polynomial.fit(x[inside], y[inside], degree, w=np.sqrt(weight[inside]))
+        ax.plot([low, high], fit(np.array([low, high])), color=color, lw=1.6, zorder=3, solid_capstyle="butt")
+    for place in cut[1:-1]:
+        ax.axvline(place, color=color, lw=1, ls=":", zorder=1)
+
+
+def _keys(ax: "Axes", color="0.4") -> None:
+    key(ax, "pieces", lw=1.6, color=color)
+    key(ax, "break", lw=1, ls=":", color=color)
+    key(ax, "probability of a break (quarter height: 1)", lw=6, alpha=0.3, color=color)

@@ -1,0 +1,150 @@
+"""One metric of an analysis over model size: the curve with its fit, its slope, and what the fit leaves."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxphase.findings import Analysis, Finding
+from jaxphase.plots.measured import findings_of, mean_and_error, named, one_by_one, size_axis, sizes_of, values_of
+from jaxphase.plots.style import bars, headings, key, panel, span
+from jaxphase.wording import in_figures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Degrees of the polynomial in log size that a kind is drawn as.
+_DEGREES = {"constant": 0, "linear": 1}
+
+
+def curve(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
+    """A metric over model size: seeds as points, their mean with its standard error, the fit of the verdict.
+
+    Each data size has a colour; a critical size is a dashed line in its 95 % interval, a break of a power law a dotted
+    one. Above are the verdicts. Raises InputError for a metric that the analysis does not have.
+    """
+    findings = findings_of(analysis, metric)
+    with panel(ax, 4.8, 4.0) as axes:
+        dense = np.geomspace(*size_axis(axes, analysis.dataset), 200)
+        for finding, color, name in one_by_one(analysis, findings):
+            draw_seeds(axes, sizes_of(analysis), values_of(analysis, finding), color, name)
+            axes.plot(dense, fitted(analysis, finding, dense), color=color, lw=1.3, zorder=3)
+            if finding.has_transition and math.isfinite(finding.critical_size):
+                span(axes, finding.interval, color=color, alpha=0.16)
+                axes.axvline(finding.critical_size, color=color, lw=1, ls="--", zorder=1)
+            for place in finding.breaks:
+                span(axes, place.interval, color=color, alpha=0.08)
+                axes.axvline(place.size, color=color, lw=1, ls=":", zorder=1)
+        key(axes, "mean ± standard error", marker="o", ms=4, lw=0)
+        key(axes, "fit", lw=1.3)
+        if any(finding.has_transition for finding in findings):
+            key(axes, "critical size", lw=1, ls="--")
+        if any(finding.breaks for finding in findings):
+            key(axes, "break of a power law", lw=1, ls=":")
+        if any(finding.has_transition or finding.breaks for finding in findings):
+            key(axes, "95 % interval", lw=6, alpha=0.25)
+        axes.set_ylabel(named(analysis.dataset, metric)[1])
+        _headings(axes, analysis, findings)
+    return axes
+
+
+def derivative(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
+    """The slope of a metric per decade of size with its 95 % band, and a triangle where it is steepest, with the 95 %
+    interval of that place.
+
+    A curve with too few points has none. Raises InputError for a metric that the analysis does not have.
+    """
+    findings = findings_of(analysis, metric)
+    with panel(ax, 4.8, 3.4) as axes:
+        ends = size_axis(axes, analysis.dataset)
+        axes.axhline(0, color="0.75", lw=0.8, zorder=0)
+        for finding, color, name in one_by_one(analysis, findings):
+            if finding.slope is None:
+                continue
+            sizes, value, error = map(np.asarray, finding.slope[:3])
+            axes.fill_between(sizes, value - 1.96 * error, value + 1.96 * error, color=color, alpha=0.2, lw=0)
+            axes.plot(sizes, value, color=color, lw=1, label=name)
+            steepest = finding.slope.steepest
+            if ends[0] <= steepest <= ends[1]:
+                height = np.interp(np.log(steepest), np.log(sizes), value)
+                reach = bars([steepest], [finding.slope.interval], *ends)
+                mark = {"fmt": "^" if height > 0 else "v", "ms": 4.5, "mew": 0, "elinewidth": 0.7}
+                axes.errorbar([steepest], [height], xerr=reach, color=color, **mark)
+        key(axes, "steepest", marker="^", ms=4.5, lw=0)
+        key(axes, "95 % interval", lw=6, alpha=0.25)
+        title, unit = named(analysis.dataset, metric)
+        headings(axes, title)
+        axes.set_ylabel(f"{unit} per decade")
+    return axes
+
+
+def residuals(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
+    """Measured values less the fit of the verdict: seeds as points, their mean with its standard error.
+
+    Each data size has a colour. A curve with too few points for a verdict has no fit, and is left out. Raises
+    InputError for a metric that the analysis does not have.
+    """
+    findings = findings_of(analysis, metric)
+    with panel(ax) as axes:
+        size_axis(axes, analysis.dataset)
+        axes.axhline(0, color="0.6", lw=0.8, zorder=0)
+        sizes = sizes_of(analysis)
+        for finding, color, name in one_by_one(analysis, findings):
+            rest = values_of(analysis, finding) - fitted(analysis, finding, sizes)[:, None]
+            draw_seeds(axes, sizes, rest, color, name, fmt="o-", lw=0.8)
+        key(axes, "mean ± standard error", marker="o", ms=4, lw=0)
+        axes.set_ylabel(f"measured − fit ({named(analysis.dataset, metric)[1]})")
+        _headings(axes, analysis, findings)
+    return axes
+
+
+def fitted(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarray:
+    """The curve that the verdict stands for at the given sizes; NaN where there are too few points for a verdict."""
+    log_size, p = np.log10(sizes), finding.parameters
+    if finding.kind == "sigmoid":
+        return p["low"] + (p["high"] - p["low"]) / 2 * (1 + np.tanh(p["rate"] * (log_size - p["center"]) / 2))
+    if finding.kind == "power_law" and np.isfinite(p["exponent"]):
+        return p["floor"] + p["amplitude"] * (sizes / p["reference"]) ** p["exponent"]
+    if finding.kind == "broken_power_law" and np.isfinite(p["c"]).all():
+        t, y = sizes / p["reference"], (sizes / p["reference"]) ** -p["c"][0]
+        for change, place, bend in zip(p["c"][1:], p["d"], p["f"], strict=True):
+            y = y * np.exp(-change * bend * np.logaddexp(0, np.log(t / place) / bend))
+        return p["a"] + p["b"] * y
+    x, y = _points(analysis, finding)
+    if finding.kind == "step":
+        left = x < finding.critical_size
+        return np.where(sizes < finding.critical_size, y[left].mean(), y[~left].mean())
+    if finding.kind not in ("power_law", "broken_power_law", *_DEGREES):
+        return np.full(sizes.shape, np.nan)
+    return np.polynomial.Polynomial.fit(np.log10(x), y, _DEGREES.get(finding.kind, 1))(log_size)
+
+
+def draw_seeds(
+    ax: "Axes", x: np.ndarray, values: np.ndarray, color, name: str = "", fmt: str = "o", lw: float = 1
+) -> None:
+    """Values [sizes, seeds] as faint points, their mean over seeds and its standard error; nothing where all miss."""
+    seen = np.isfinite(values).any(axis=1)
+    if not seen.any():
+        return
+    x, values = x[seen], values[seen]
+    ax.plot(np.repeat(x, values.shape[1]), values.ravel(), ".", color=color, ms=3, alpha=0.4, mew=0, zorder=2)
+    style = {"ms": 3.5, "mew": 0, "elinewidth": 1, "capsize": 2, "color": color, "zorder": 4, "label": name or None}
+    ax.errorbar(x, *mean_and_error(values), fmt=fmt, lw=lw, **style)
+
+
+def _headings(ax: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
+    """The name of the metric, and below it the verdict of each curve in its color."""
+    lines = []
+    for finding, color, _ in one_by_one(analysis, findings):
+        words = finding.verdict
+        if finding.kind == "sigmoid":
+            words = "crossover at {} [{}, {}]".format(*map(in_figures, (finding.critical_size, *finding.interval)))
+        lines.append((words, color))
+    headings(ax, named(analysis.dataset, findings[0].metric)[0], lines)
+
+
+def _points(analysis: Analysis, finding: Finding) -> tuple[np.ndarray, np.ndarray]:
+    values = values_of(analysis, finding)
+    sizes = np.broadcast_to(sizes_of(analysis)[:, None], values.shape)
+    present = np.isfinite(values)
+    return sizes[present], values[present]

@@ -1,0 +1,132 @@
+"""Training time as an axis: learning curves by size, with their steps and plateaus, and their times against size."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from jaxphase.curves import at_best_rate, metrics_of
+from jaxphase.errors import InputError
+from jaxphase.learning import LearningCurve, TimeAnalysis
+from jaxphase.plots.measured import group_label, mean_and_error, named
+from jaxphase.plots.style import bars, colors, few_labels, headings, key, panel, spaced
+from jaxphase.times import POWERS
+from jaxphase.wording import exactly, in_figures, label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def learning_curves(
+    dataset: xr.Dataset,
+    metric: str,
+    times: TimeAnalysis | None = None,
+    *,
+    data_size: float | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """A metric over training steps, a color for each size: mean over seeds and its standard error as a band.
+
+    dataset: as `analyze_time` takes it. times: what that found there; its steps are marked, with the 95 % interval of
+    their times, and its plateaus are thick lines. data_size: of several, by default the largest. A model that has
+    diverged is missing from that step on. The axis of positive values that span more than a decade is logarithmic.
+    Raises InputError without training steps, and for a metric or data size that is not there.
+    """
+    dataset = at_best_rate(dataset)
+    known = [name for name in metrics_of(dataset) if "step" in dataset[name].dims]
+    if not known:
+        raise InputError('the curves have no axis of training steps: read them with step="all".')
+    if metric not in known:
+        raise InputError(f"metric is {metric!r}: choose one of {', '.join(known)}.")
+    dataset, data_size = _at_data_size(dataset, data_size)
+    values = dataset[metric]
+    if "diverged_at" in dataset:
+        values = values.where((dataset.diverged_at < 0) | (dataset.step < dataset.diverged_at))
+    dataset = dataset.assign({metric: values}).sel(step=dataset.step > 0).sortby("step")
+    steps, sizes = np.asarray(dataset.step, float), np.asarray(dataset.params, float)
+    if not steps.size:
+        raise InputError(f"{metric} was measured before training alone: measure it at steps above 0.")
+    mean, error = mean_and_error(dataset[metric].transpose("size", "step", "seed").values.astype(float))
+    curves = times.curves if times else ()
+    found = {one.size: one for one in curves if one.metric == metric and one.data_size == data_size}
+    labeled = spaced(len(sizes))
+    with panel(ax, 4.8, 3.9) as axes:
+        for i, (size, color) in enumerate(zip(sizes.tolist(), colors(len(sizes)), strict=True)):
+            name = f"{in_figures(size)} {label(dataset, 'params')}" if i in labeled else None
+            axes.plot(steps, mean[i], color=color, lw=1.2, label=name, marker="." if len(steps) < 12 else "", ms=4)
+            axes.fill_between(steps, mean[i] - error[i], mean[i] + error[i], color=color, alpha=0.2, lw=0)
+            if size in found:
+                _steps(axes, found[size], steps, mean[i], color)
+        if any(curve.events for curve in found.values()):
+            key(axes, "step, 95 % interval", marker="D", ms=4.5, lw=0)
+            key(axes, "plateau", lw=4, alpha=0.4)
+        title, unit = named(dataset, metric)
+        headings(axes, title, [] if data_size is None else [(group_label(dataset, data_size), "0.3")])
+        axes.set(xscale="log", xlabel="training steps", ylabel=unit)
+        few_labels(axes.xaxis, steps.min(), steps.max())
+        seen = mean[np.isfinite(mean)]
+        if seen.size and 0 < 10 * seen.min() < seen.max():
+            axes.set_yscale("log")
+            few_labels(axes.yaxis, seen.min(), seen.max())
+    return axes
+
+
+def learning_times(times: TimeAnalysis, metric: str, ax: "Axes | None" = None) -> "Axes":
+    """The time at which half of a metric's change is done against size, with 95 % intervals, a color for each data
+    size, and the power law where there is one, with its exponent and standard error in the legend.
+
+    Raises InputError for a metric that the analysis does not have, or without a change.
+    """
+    known = dict.fromkeys(curve.metric for curve in times.curves)
+    if metric not in known:
+        raise InputError(f"metric is {metric!r}: choose one of {', '.join(known)}.")
+    found = [curve for curve in times.curves if curve.metric == metric]
+    if not any(np.isfinite(curve.half_time) for curve in found):
+        raise InputError(f"no curve of {metric} has a change whose half could be timed: train for longer.")
+    laws = {entry.at: entry.law for entry in times.laws if entry.metric == metric and entry.along == "size"}
+    groups = list(dict.fromkeys(curve.data_size for curve in found))
+    with panel(ax, 4.8, 3.6) as axes:
+        for group, color in zip(groups, colors(len(groups)), strict=True):
+            rows = [(c.size, c.half_time, c.log_half_time_se) for c in found if c.data_size == group]
+            size, time, error = np.array(rows).T
+            ends = time[:, None] * np.exp(1.96 * np.nan_to_num(error)[:, None] * [-1, 1])
+            law = laws.get(group)
+            words = [] if group is None else [f"data size {exactly(group)}"]
+            if law and law.kind == POWERS[2]:
+                words.append(f"$t \\propto$ size$^{{{law.exponent:.2f} \\pm {law.exponent_se:.2f}}}$")
+                axes.plot(size, law.amplitude * size**law.exponent, color=color, lw=1.2)
+            elif law:
+                words.append(law.kind)
+            style = {"fmt": "o", "ms": 4, "mew": 0, "elinewidth": 1, "capsize": 2, "color": color}
+            axes.errorbar(size, time, bars(time, ends), label=": ".join(words) or None, **style)
+        axes.set(xscale="log", yscale="log", xlabel="size", ylabel="training steps to half of the change")
+        axes.set_title(metric, loc="left", fontweight="bold")
+        few_labels(axes.xaxis, size.min(), size.max())
+        finite = [curve.half_time for curve in found if np.isfinite(curve.half_time)]
+        few_labels(axes.yaxis, min(finite), max(finite))
+    return axes
+
+
+def _at_data_size(dataset: xr.Dataset, data_size: float | None) -> tuple[xr.Dataset, float | None]:
+    if "data_size" not in dataset.dims:
+        if data_size is not None:
+            raise InputError(f"data_size is {data_size}, but the curves have no data sizes: leave it out.")
+        return dataset, None
+    sizes = dataset.data_size.values.tolist()
+    if data_size is not None and data_size not in sizes:
+        raise InputError(f"data_size is {data_size}: choose one of {', '.join(map(str, sizes))}.")
+    data_size = max(sizes) if data_size is None else data_size
+    return dataset.sel(data_size=data_size), data_size
+
+
+def _steps(ax: "Axes", curve: LearningCurve, steps: np.ndarray, mean: np.ndarray, color) -> None:
+    """The steps of one curve, on it, and its plateaus."""
+    for plateau in curve.plateaus:
+        thick = {"lw": 5, "alpha": 0.4, "solid_capstyle": "butt", "zorder": 1}
+        ax.plot([plateau.begin, plateau.end], [plateau.level] * 2, color=color, **thick)
+    there = np.isfinite(mean)
+    for event in curve.events or ():
+        height = np.interp(np.log(event.time), np.log(steps[there]), mean[there])
+        reach = bars([event.time], [event.interval], steps.min(), steps.max())
+        style = {"fmt": "D", "ms": 4.5, "mec": "white", "mew": 0.5, "elinewidth": 1, "capsize": 2, "zorder": 5}
+        ax.errorbar([event.time], [height], xerr=reach, color=color, **style)

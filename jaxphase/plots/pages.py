@@ -1,0 +1,210 @@
+"""Whole pages, panels side by side under one legend: of an analysis, of learning curves, and of a renormalization."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from jaxphase.curves import at_best_rate, metrics_of
+from jaxphase.errors import InputError
+from jaxphase.findings import Analysis
+from jaxphase.flows import FOLLOWED, FamilyFlow
+from jaxphase.learning import TimeAnalysis
+from jaxphase.plots import flows
+from jaxphase.plots.collapse import collapse
+from jaxphase.plots.curves import curve, derivative, residuals
+from jaxphase.plots.learning import learning_curves
+from jaxphase.plots.measured import group_labels
+from jaxphase.plots.order import binder, phase_diagram, susceptibility
+from jaxphase.plots.style import legend, new_figure, save_all, span
+from jaxphase.scaling import COLLAPSE_KINDS
+from jaxphase.scaling.moments import LEAST_SEEDS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = 3
+LEAST_STEPS = 3
+_Draw = Callable[[str, "Axes"], object]
+
+
+def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure":
+    """`curve` over `derivative` for each metric, all by default. InputError for one that the analysis does not have."""
+    names = _metrics(analysis, metrics)
+
+    def strip(name: str, ax: "Axes") -> None:
+        derivative(analysis, name, ax)
+        ax.set_title("", loc="left")
+        ax.set_ylabel("per decade")
+
+    return _grid(names, (partial(curve, analysis), strip), (3.4, 1), 3.0, group_labels(analysis.dataset))
+
+
+def pages(
+    analysis: Analysis, dataset: xr.Dataset | None = None, times: TimeAnalysis | None = None
+) -> dict[str, "Figure"]:
+    """All pages that an analysis has, by name: curves; residuals; with several data sizes phase_diagram; with four
+    seeds or more fluctuations; collapse if there is one to draw; learning_curves of a dataset with three training steps
+    or more, which `times` marks."""
+    data, evidence = analysis.dataset, analysis.evidence
+    found = {"curves": curves(analysis), "residuals": _residuals(analysis)}
+    if data.sizes.get("data_size", 1) > 1:
+        found["phase_diagram"] = phase_diagram(analysis).figure
+    enough = evidence and data.sizes["seed"] >= LEAST_SEEDS
+    moments = (evidence.susceptibility, evidence.binder) if enough else ()
+    if moments and all(np.isfinite(np.asarray(moment.value, float)).any() for moment in moments):
+        found["fluctuations"] = _fluctuations(analysis)
+    if evidence and evidence.collapse and math.isfinite(evidence.collapse.inverse_nu):
+        found["collapse"] = _finite_size_scaling(analysis)
+    if dataset is not None and np.sum(np.asarray(dataset.get("step", 0)) > 0) >= LEAST_STEPS:
+        found["learning_curves"] = _learning_curves(dataset, times)
+    return found
+
+
+def flow_pages(dataset: xr.Dataset, family: FamilyFlow) -> dict[str, "Figure"]:
+    """All pages of a renormalization, by name: flow, spectra, loss and, of two sizes or more, phase_diagram."""
+    found = {"flow": _flow(dataset, family), "spectra": _spectra(dataset), "loss": _loss(dataset)}
+    if dataset.sizes["size"] > 1:
+        found["phase_diagram"] = _flow_diagrams(dataset, family)
+    return found
+
+
+def write_figures(
+    analysis: Analysis, folder: str | Path, dataset: xr.Dataset | None = None, times: TimeAnalysis | None = None
+) -> None:
+    """`pages` as PNG and PDF in a folder that exists."""
+    save_all(pages(analysis, dataset, times), folder)
+
+
+def write_flow_figures(dataset: xr.Dataset, family: FamilyFlow, folder: str | Path) -> None:
+    """`flow_pages` as PNG and PDF in a folder that exists."""
+    save_all(flow_pages(dataset, family), folder)
+
+
+def _metrics(analysis: Analysis, chosen: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Those that are chosen, or all that have values."""
+    known = dict.fromkeys(finding.metric for finding in analysis.findings)
+    for name in chosen or ():
+        if name not in known:
+            raise InputError(f"metrics has {name!r}: choose from {', '.join(known)}.")
+    # Without any, that of the order parameter says why there is nothing to draw.
+    there = tuple(name for name in known if np.isfinite(analysis.dataset[name]).any())
+    return tuple(chosen or there or (analysis.order_parameter,))
+
+
+def _grid(
+    names: Sequence[str], draws: Sequence[_Draw], heights: Sequence[float], height: float, groups: Sequence[str]
+) -> "Figure":
+    """For each name a block of panels one over another, drawn by `draws`; x has labels below the lowest ones only."""
+    columns, deep = min(COLUMNS, len(names)), len(draws)
+    rows = -(-len(names) // columns)
+    words = 0.16 * max(len(groups), 1)  # a line of words above the panel for each data size
+    with new_figure(3.05 * columns + 0.4, (height + words) * rows + 0.6) as figure:
+        grid = figure.subplots(deep * rows, columns, sharex=True, squeeze=False, height_ratios=tuple(heights) * rows)
+        blocks = grid.reshape(rows, deep, columns).swapaxes(1, 2).reshape(-1, deep)
+        for unused in blocks[len(names) :].ravel():
+            unused.remove()
+        blocks = blocks[: len(names)]
+        for i, (block, name) in enumerate(zip(blocks, names, strict=True)):
+            for draw, ax in zip(draws, block, strict=True):
+                draw(name, ax)
+                if i + columns < len(names) or ax is not block[-1]:
+                    ax.set_xlabel("")
+                else:
+                    ax.xaxis.set_tick_params(labelbottom=True)
+        legend(figure, blocks.ravel(), groups)
+    return figure
+
+
+def _residuals(analysis: Analysis) -> "Figure":
+    def draw(name: str, ax: "Axes") -> None:
+        residuals(analysis, name, ax)
+        ax.set_ylabel("measured − fit")
+
+    return _grid(_metrics(analysis), [draw], (1,), 2.4, group_labels(analysis.dataset))
+
+
+def _learning_curves(dataset: xr.Dataset, times: TimeAnalysis | None) -> "Figure":
+    dataset = at_best_rate(dataset)
+    names = [name for name in metrics_of(dataset) if "step" in dataset[name].dims]
+    return _grid(names, [lambda name, ax: learning_curves(dataset, name, times, ax=ax)], (1,), 2.6, ())
+
+
+def _fluctuations(analysis: Analysis) -> "Figure":
+    """The order parameter over model size, and its scatter over seeds."""
+    verdict = analysis.evidence.verdict
+    with new_figure(9.5, 3.8) as figure:
+        panels = figure.subplots(1, 3)
+        for draw, ax in zip((susceptibility, binder), panels[1:], strict=True):
+            draw(analysis, ax)
+            ax.set_title("", loc="left")
+        curve(analysis, analysis.order_parameter, panels[0])
+        panels[1].set_title("no transition" if verdict == "none" else verdict, loc="left", fontweight="bold")
+        legend(figure, panels, group_labels(analysis.dataset))
+    return figure
+
+
+def _finite_size_scaling(analysis: Analysis) -> "Figure":
+    """The order parameter as measured and as scaled."""
+    found = analysis.evidence.collapse
+    with new_figure(8.2, 4.0) as figure:
+        left, right = figure.subplots(1, 2)
+        curve(analysis, analysis.order_parameter, left)
+        if COLLAPSE_KINDS[found.kind] == "transition":
+            span(left, 10 ** np.asarray(found.critical_interval), color="0.4", alpha=0.16)
+        collapse(analysis, right)
+        right.set_title(COLLAPSE_KINDS[found.kind], loc="left", fontweight="bold")
+        legend(figure, [left, right], group_labels(analysis.dataset))
+    return figure
+
+
+def _flow(dataset: xr.Dataset, family: FamilyFlow) -> "Figure":
+    """Above, couplings over the number of halvings; below, their beta functions."""
+    with new_figure(2.9 * len(FOLLOWED) + 0.4, 5.6) as figure:
+        grid = figure.subplots(2, len(FOLLOWED), squeeze=False)
+        for name, (top, bottom) in zip(FOLLOWED, grid.T, strict=True):
+            flows.coupling(dataset, family, name, top)
+            top.set_title(FOLLOWED[name].label, loc="left", fontweight="bold")
+            top.set_ylabel("")
+            flows.beta(dataset, family, name, bottom)
+        for ax in grid[1, 1:]:
+            ax.set_ylabel("")
+        legend(figure, grid.ravel(), flows.size_names(dataset))
+    return figure
+
+
+def _spectra(dataset: xr.Dataset) -> "Figure":
+    layers = dataset.sizes["layer"]
+    with new_figure(3.4 * layers + 0.4, 3.4) as figure:
+        panels = figure.subplots(1, layers, squeeze=False, sharey=True)[0]
+        for layer, ax in enumerate(panels):
+            flows.spectrum(dataset, layer, ax)
+            ax.label_outer()
+        legend(figure, panels)
+    return figure
+
+
+def _loss(dataset: xr.Dataset) -> "Figure":
+    with new_figure(8.2, 3.7) as figure:
+        panels = figure.subplots(1, 2)
+        for metric, ax in zip(("loss", "accuracy"), panels, strict=True):
+            flows.coarse_loss(dataset, metric, ax)
+        legend(figure, panels, flows.size_names(dataset))
+    return figure
+
+
+def _flow_diagrams(dataset: xr.Dataset, family: FamilyFlow) -> "Figure":
+    layers = dataset.sizes["layer"]
+    with new_figure(3.5 * layers + 0.9, 3.4) as figure:
+        panels = figure.subplots(1, layers, squeeze=False, sharey=True)[0]
+        for layer, ax in enumerate(panels):
+            flows.flow_diagram(dataset, family, layer, ax)
+            ax.label_outer()
+        figure.colorbar(panels[-1].collections[0], ax=list(panels), label=r"$\ln\,\chi$", pad=0.02)
+        legend(figure, panels)
+    return figure

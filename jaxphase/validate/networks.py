@@ -1,0 +1,118 @@
+"""Networks that learn in steps, collapse or jump: linear Barlow Twins, and chains of scalar weights."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxphase import scaling
+from jaxphase.systems import linear_learning
+from jaxphase.validate.checks import Check, number, word
+from jaxphase.validate.system import Effort, System, points
+
+EIGENVALUES = np.array([1.0, 0.5, 0.25, 0.125])
+SMALL = 1e-3  # of the weights to begin with
+DECAYS = np.linspace(0.84, 0.90, 13)
+EIGENVALUE = 0.43  # of the mode that decay takes away
+START = 8.0  # large, so that it is soon forgotten
+TIMES = (10, 20, 40, 80)
+STEPS = 80  # in a unit of time
+TARGET = 1.0
+CHAIN_DECAYS = {2: np.linspace(0.7, 1.2, 26), 3: np.linspace(0.3, 0.55, 26)}
+
+
+def _simulate_barlow_twins(effort: Effort) -> tuple:
+    return partial(_learning_times, effort.starts), partial(_decaying_rows, effort.draws // 4)
+
+
+def _learning_times(starts: int, key) -> np.ndarray:
+    """Times at which modes are half learnt over those of the theory, [starts, modes]."""
+    weights = SMALL * jax.random.normal(key, (starts, len(EIGENVALUES), len(EIGENVALUES)))
+    flow = jax.vmap(lambda w: linear_learning.barlow_twins(w, jnp.asarray(EIGENVALUES), 30.0, steps=1000))(weights)
+    times, strength = np.asarray(flow.times[0]), np.asarray(flow.values)
+    seen = [[np.interp(0.5, mode, times) for mode in start.T] for start in strength]
+    expected = [linear_learning.barlow_time(EIGENVALUES, linear_learning.barlow_initial(w)) for w in weights]
+    return np.array(seen) / np.array(expected)
+
+
+def _decaying_rows(samples: int, key) -> np.ndarray:
+    """Strength of a mode near the decay that takes it away, measured on so many samples.
+
+    Near that decay it takes ever longer to come to rest, and only at rest is there a transition: time is what the size
+    of a lattice is elsewhere.
+    """
+    to_weights, to_noise = jax.random.split(key)
+    weights = linear_learning.aligned(to_weights, START, 1, 1)
+
+    def flow(decay):
+        eigenvalue = jnp.array([EIGENVALUE])
+        return linear_learning.barlow_twins(weights, eigenvalue, TIMES[-1], decay=decay, steps=STEPS * TIMES[-1])
+
+    strength = np.asarray(jax.vmap(flow)(jnp.asarray(DECAYS)).values, float)[:, [STEPS * time for time in TIMES], 0]
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(to_noise)))
+    seen = strength * rng.chisquare(samples, strength.shape) / samples
+    errors = strength * math.sqrt(2 / samples)
+    return np.concatenate([points(time, DECAYS, seen[:, i], errors[:, i]) for i, time in enumerate(TIMES)])
+
+
+def _judge_barlow_twins(system: str, parts: list) -> list[Check]:
+    ratio, rows = parts
+    found = scaling.collapse(*rows.T[:4])
+    se = [math.hypot(*pair) for pair in ((found.critical_se, found.critical_sys), (found.nu_se, found.nu_sys))]
+    return [
+        number(system, "learning times over theory", ratio.mean(), ratio.std(), 1.0),
+        word(system, "collapse of a mode in time", scaling.COLLAPSE_KINDS[found.kind], "transition"),
+        number(system, "critical weight decay", found.critical, se[0], 2 * EIGENVALUE),
+        number(system, "nu z", found.nu, se[1], 1.0),
+    ]
+
+
+def _simulate_chains(effort: Effort) -> tuple:
+    return tuple(partial(_chain_products, depth, effort.starts) for depth in CHAIN_DECAYS)
+
+
+def _chain_products(depth: int, seeds: int, key) -> np.ndarray:
+    decays = CHAIN_DECAYS[depth]
+    products = linear_learning.scalar_chain(key, decays, TARGET, depth=depth, seeds=seeds, time=60.0, steps=4000)
+    return np.asarray(products, float)
+
+
+def _judge_chains(system: str, parts: list) -> list[Check]:
+    """Seeds are the only second axis that a scalar has, so the order is told from how they fall into heaps."""
+    two, three = parts
+    heaps = _two_heaps(three)
+    decays, upper = CHAIN_DECAYS[3], three > TARGET / 10
+    rows = []
+    for decay, products, above in zip(decays, three, upper, strict=True):
+        loss = np.square(TARGET - products) + 3 * decay * np.abs(products) ** (2 / 3)
+        for heap, mine in enumerate((above, ~above), start=1):
+            if mine.sum() > 3:
+                rows.append((heap, decay, loss[mine].mean(), loss[mine].std() / math.sqrt(mine.sum()) + 1e-6))
+    crossing = scaling.crossings(*np.array(rows).T)
+    last = np.flatnonzero(upper.any(axis=1))[-1]
+    spinodal, spacing = decays[last : last + 2].mean(), decays[1] - decays[0]
+    return [
+        word(system, "order, two layers", "first order" if _two_heaps(two).any() else "continuous", "continuous"),
+        word(system, "order, three layers", "first order" if heaps.any() else "continuous", "first order"),
+        number(
+            *(system, "decay of equal losses", crossing.critical, crossing.critical_se),
+            linear_learning.critical_decay(TARGET, 3),
+        ),
+        number(
+            *(system, "decay without upper end", spinodal, spacing / math.sqrt(12)),
+            linear_learning.spinodal_decay(TARGET, 3),
+        ),
+    ]
+
+
+def _two_heaps(outcomes: np.ndarray) -> np.ndarray:
+    """Whether the seeds end in two places far apart, bool [controls] of outcomes [controls, seeds]."""
+    found = scaling.bimodality(outcomes)
+    apart = np.asarray(found.high - found.low) > 0.1 * np.abs(outcomes).max()
+    return apart & (np.asarray(found.p_value) < 0.05 / len(outcomes))
+
+
+BARLOW_TWINS = System("linear Barlow Twins", _simulate_barlow_twins, _judge_barlow_twins)
+CHAINS = System("chain of scalar weights", _simulate_chains, _judge_chains)
