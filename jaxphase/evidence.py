@@ -91,9 +91,10 @@ def _collapse(values: np.ndarray, data_sizes: np.ndarray, control: np.ndarray) -
 
 def _verdict(order: scaling.Order, collapse: scaling.Collapse) -> str:
     called, fell = ORDERS[order.kind], COLLAPSE_KINDS[collapse.kind]
-    if called in ("crossover", "undecided"):
-        return called
-    return f"transition ({called})" if fell == "transition" else "undecided"
+    sharpens = called != "crossover"
+    if called == "undecided" or sharpens != (fell == "transition"):
+        return "undecided"
+    return f"transition ({called})" if sharpens else called
 
 
 def _reasons(

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxphase.evidence import VERDICTS, weigh
+from jaxphase.evidence import VERDICTS, _verdict, weigh
+from jaxphase.scaling import COLLAPSE_KINDS, ORDERS
 
 DATA_SIZES = np.array([64, 256, 1024, 4096])
 PARAMS = np.geomspace(1e3, 1e6, 16)
@@ -53,6 +54,24 @@ def test_what_does_not_change_is_none_and_two_data_sizes_are_undecided():
     two = weigh("ability", values[:2], DATA_SIZES[:2], PARAMS, changes=True)
     assert two.verdict == "undecided" and "2 data sizes" in two.reasons[0]
     assert {nothing.verdict, two.verdict} <= set(VERDICTS)
+
+
+def test_widths_and_a_collapse_that_disagree_are_undecided():
+    values = continuous(np.random.default_rng(1), np.ones((4, 1)))
+    evidence = weigh("ability", values, DATA_SIZES, PARAMS, changes=True)
+    cases = {
+        ("crossover", "crossover"): "crossover",
+        ("crossover", "no collapse"): "crossover",
+        ("crossover", "transition"): "undecided",
+        ("continuous", "transition"): "transition (continuous)",
+        ("continuous", "no collapse"): "undecided",
+        ("first order", "crossover"): "undecided",
+        ("undecided", "transition"): "undecided",
+    }
+    for (called, fell), verdict in cases.items():
+        order = evidence.order._replace(kind=ORDERS.index(called))
+        collapse = evidence.collapse._replace(kind=COLLAPSE_KINDS.index(fell))
+        assert _verdict(order, collapse) == verdict
 
 
 def test_the_reasons_name_the_axes_that_the_curves_have():
