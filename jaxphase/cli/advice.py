@@ -57,7 +57,6 @@ def predict(
         leave_one_family_out,
         read_measurements,
         recommend,
-        tables,
     )
 
     model = fit(read_measurements(paths, metric=metric), prior=prior)
@@ -69,17 +68,7 @@ def predict(
     concerned = {(family, objective), *((offer.family, offer.objective) for offer in offers)}
     rates = [rate for rate in learning_rates(paths, model.measurements) if (rate.family, rate.objective) in concerned]
 
-    console = Console()
-    console.print(tables.found(model))
-    if errors:
-        console.print(tables.left_out(errors))
-    shared.say(tables.predicted(target))
-    if offers:
-        console.print(tables.next_runs(offers, machines))
-    else:
-        shared.say(f"No sweep that narrows it costs at most {max_flops:g} FLOP.")
-    for rate in rates:
-        shared.say(rate.sentence())
+    _print_prediction(model, target, errors, offers, machines, rates, max_flops)
     if folder:
         shared.write(folder, lambda folder: _write_prediction(folder, model, target, errors, offers, machines, rates))
         shared.say_where(folder)
@@ -130,6 +119,22 @@ def allocate(
     if folder:
         shared.write(folder, lambda folder: _write_allocation(folder, surface, budgets, best, losses))
         shared.say_where(folder)
+
+
+def _print_prediction(model, target, errors, offers, machines, rates, max_flops: float | None) -> None:
+    from jaxphase.predict import tables
+
+    console = Console()
+    console.print(tables.found(model))
+    if errors:
+        console.print(tables.left_out(errors))
+    shared.say(tables.predicted(target))
+    if offers:
+        console.print(tables.next_runs(offers, machines))
+    else:
+        shared.say(f"No sweep that narrows it costs at most {max_flops:g} FLOP.")
+    for rate in rates:
+        shared.say(rate.sentence())
 
 
 def _write_prediction(folder: Path, model, target, errors, offers, machines, rates) -> None:
