@@ -220,6 +220,7 @@ def _coarsen(fine: nnx.Module, like: nnx.Module, method: str, rescale: bool, lan
     return nnx.state(coarse.model, nnx.Param), coarse.kept, coarse.scale
 
 
+@jax.default_matmul_precision("highest")
 def _look(template: nnx.Module, parts: Recipe, lane, images: Splits):
     model = _merge(template, *lane)
     (loss,) = evaluation_losses(parts, model, held_out_rows(parts, images))

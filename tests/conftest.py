@@ -37,3 +37,10 @@ def optimized():
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture
+def full_products():
+    """Matrix products keep all digits of float32, as on a CPU: for identities that hold to rounding."""
+    with jax.default_matmul_precision("highest"):
+        yield

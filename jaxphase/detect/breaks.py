@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .distributions import student_t_975
+from .orthonormal import off, orthonormal
 
 # 95 % point of the likelihood ratio of a jump's place, P = (1 - exp(-c / 2))**2 (Hansen 2000, Table I).
 _HANSEN_95 = 7.35
@@ -31,14 +32,11 @@ def design(u, weight, change, least) -> Breaks:
     """Every break in a level ("mean") or in the slope of a line ("slope") with `least` points on either side."""
     root, jump = jnp.sqrt(weight), change == "mean"
     present, gap = weight > 0, jnp.diff(u, append=u[-1:])
-    null = _orthonormal([root] if jump else [root, root * u])
+    null, _ = orthonormal(jnp.stack([root] if jump else [root, root * u]))
     fraction = jnp.array([0.5] if jump else jnp.arange(_KINKS_PER_GAP) / _KINKS_PER_GAP, u.dtype)
     place = (u[:, None] + gap[:, None] * fraction).ravel()
     after = u > place[:, None]
-    column = root * (after if jump else jnp.where(after, u - place[:, None], 0))
-    # Twice: once leaves what is lost to rounding where the column is nearly in the null space.
-    for _ in range(2):
-        column = column - (column @ null.T) @ null
+    column = off(null, root * (after if jump else jnp.where(after, u - place[:, None], 0)))
     norm = jnp.linalg.norm(column, axis=1, keepdims=True)
     size = jnp.sum(present)
     before = jnp.sum(present & ~after, axis=1)
@@ -76,13 +74,3 @@ def break_set(breaks: Breaks, sse, dof):
     kept = kept | (jnp.arange(len(sse)) == best)
     ends = jnp.min(jnp.where(kept, breaks.left, jnp.inf)), jnp.max(jnp.where(kept, breaks.right, -jnp.inf))
     return breaks.place[best], jnp.stack(ends)
-
-
-def _orthonormal(columns):
-    rows = []
-    for column in columns:
-        for row in rows:
-            column = column - jnp.sum(row * column) * row  # noqa: PLW2901
-        norm = jnp.linalg.norm(column)
-        rows.append(column / jnp.where(norm > 0, norm, 1))
-    return jnp.stack(rows)

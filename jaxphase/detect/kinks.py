@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .distributions import student_t_975
+from .orthonormal import off, orthonormal
 from .points import new_x
 
 # A hinge of which no more than this share is new is rounding.
@@ -167,23 +168,6 @@ def kink_intervals(rows, u, weight, place, within, values, noise, dof):
         return jnp.stack([jnp.min(slopes[0]), jnp.max(slopes[1])])
 
     return (low, high), ends(before, shared), ends(before + change, 1 - shared)
-
-
-def orthonormal(rows):
-    """Orthonormal rows `basis [p, n]` with the span of the given ones, and `inverse [p, p]`, so that the coefficients
-    of least squares are `inverse @ (basis @ values)`; zero for a row of zeros."""
-    # A row of zeros gets a coordinate of its own.
-    empty = jnp.all(rows == 0, axis=1).astype(rows.dtype)
-    basis, triangle = jnp.linalg.qr(jnp.concatenate([rows.T, jnp.diag(empty)]))
-    identity = jnp.eye(len(rows), dtype=rows.dtype)
-    return basis[: rows.shape[1]].T, jax.scipy.linalg.solve_triangular(triangle, identity)
-
-
-def off(null, rows):
-    """What the orthonormal rows of `null` leave of other rows; twice, for once leaves the rounding of the first."""
-    for _ in range(2):
-        rows = rows - (rows @ null.T) @ null
-    return rows
 
 
 def _planes(null, hinge, step):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .batched import once_per_grid
+from .orthonormal import orthonormal
 
 
 class Unit(NamedTuple):
@@ -249,13 +250,11 @@ def standard_errors(jacobian, sse, dof):
     """Standard errors [p] from the full Jacobian [n, p] of the fitted curve, its rows times the root of their weight.
 
     A column of zeros is a parameter of which the points say nothing: its error is infinite, those of the others suppose
-    that it is known. By QR of the columns scaled to norm one, as squaring the condition number would cost half the
-    digits of float32.
+    that it is known. From orthonormal columns, scaled to norm one before, as squaring the condition number would cost
+    half the digits of float32.
     """
     norm = jnp.linalg.norm(jacobian, axis=0)
     scaled = jnp.nan_to_num(jacobian / jnp.where(norm > 0, norm, 1))
-    scaled = jnp.concatenate([scaled, jnp.diag((norm == 0).astype(norm.dtype))])
-    triangle = jnp.linalg.qr(scaled, mode="r")
-    inverse = jax.scipy.linalg.solve_triangular(triangle, jnp.eye(triangle.shape[-1], dtype=triangle.dtype))
+    _, inverse = orthonormal(scaled.T)
     variance = sse / jnp.maximum(dof, 1)
     return jnp.where(norm > 0, jnp.linalg.norm(inverse, axis=1) / norm, jnp.inf) * jnp.sqrt(variance)

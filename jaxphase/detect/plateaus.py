@@ -16,8 +16,8 @@ import numpy as np
 
 from .batched import curve_detector
 from .distributions import student_t_975
-from .kinks import off, orthonormal
 from .least_squares import Expansion, axis_unit, levenberg_marquardt, standard_errors, standard_values
+from .orthonormal import off, orthonormal
 from .points import count, group, pool_repeats, smallest_gap
 from .status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 

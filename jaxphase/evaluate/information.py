@@ -21,6 +21,7 @@ def mutual_information(cross_entropy: Array, labels: Array, classes: int) -> Arr
     return label_entropy(labels, classes) - cross_entropy
 
 
+@jax.default_matmul_precision("highest")
 def info_nce_bound(a: Array, b: Array, temperature: float | tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0)) -> Array:
     """InfoNCE lower bound on I(a; b) in nats from a [n, d] and b [n, d], n independent positive pairs of rows.
 

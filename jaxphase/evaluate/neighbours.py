@@ -29,6 +29,7 @@ def knn_accuracy(
     return vote(*standardise(features, test_features), labels, test_labels, classes, neighbours, temperature)
 
 
+@jax.default_matmul_precision("highest")
 def vote(
     x: Array,
     x_test: Array,

@@ -41,6 +41,7 @@ def linear_probe(
     return probe_prepared(prepare(features, test_features), labels, test_labels, classes, iterations)
 
 
+@jax.default_matmul_precision("highest")
 def prepare(features: Array, test_features: Array) -> Prepared:
     """The linear algebra of a probe, one d x d inverse, apart from its iterations.
 
@@ -55,6 +56,7 @@ def prepare(features: Array, test_features: Array) -> Prepared:
     return Prepared(x, x_test, preconditioner, jnp.sum(preconditioner * correlation) / 2)
 
 
+@jax.default_matmul_precision("highest")
 def probe_prepared(prepared: Prepared, labels: Array, test_labels: Array, classes: int, iterations: int = 40) -> Probe:
     """Fit and measure a prepared probe."""
     target = jax.nn.one_hot(labels, classes, dtype=prepared.x.dtype)

@@ -93,6 +93,7 @@ def alignment(a: Array, b: Array) -> Array:
     return jnp.sum(jnp.where(paired, squares, 0)) / paired.sum()
 
 
+@jax.default_matmul_precision("highest")
 def uniformity(features: Array, t: float = 2) -> Array:
     """log of the mean of exp(-t |u - v|^2) over all pairs of directions u, v of features [n, d] (Wang & Isola 2020).
 

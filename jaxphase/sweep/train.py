@@ -218,6 +218,7 @@ def train_step(
     return State(jax.tree.unflatten(structure, moved), moments, diverged_at)
 
 
+@jax.default_matmul_precision("highest")
 def look_at_lane(
     graph, wanted: tuple[str, ...], parts: Recipe, state: State, numbers: Numbers, images: Splits, own: Array
 ) -> tuple[dict[str, Array], Prepared | None]:

@@ -11,6 +11,7 @@ from jaxphase.models import Head, Parametrization
 from jaxphase.models.layers import Attention, Convolution, GroupNorm, from_patches, patches, rotate
 from jaxphase.models.transformer import Transformer
 
+pytestmark = pytest.mark.usefixtures("full_products")
 SCHEME = Parametrization(base_width=8)
 
 

@@ -90,7 +90,9 @@ def test_one_bucket_or_three_give_the_same_numbers(whole):
     dataset, _ = whole
     three = sweep.run(SPEC, progress=False, buckets=3)
     for name in METRICS:
-        np.testing.assert_allclose(three[name], dataset[name], rtol=2e-2, atol=2e-3, err_msg=name)
+        # A GPU multiplies by ten bits in training: of 373 images a readout may then see four the other way.
+        atol = 4 / 373 if name.endswith("accuracy") else 2e-3
+        np.testing.assert_allclose(three[name], dataset[name], rtol=2e-2, atol=atol, err_msg=name)
     np.testing.assert_allclose(three["val_loss"], dataset["val_loss"], rtol=1e-4)
 
 

@@ -31,6 +31,7 @@ class Coarse(NamedTuple):
     scale: dict[str, Array]
 
 
+@jax.default_matmul_precision("highest")
 def coarse_grain(
     fine: nnx.Module,
     like: nnx.Module,

@@ -69,6 +69,7 @@ class Couplings(NamedTuple):
     eigenvalues: Array
 
 
+@jax.default_matmul_precision("highest")
 def couplings(model: nnx.Module, rows: Array, key: Array) -> Couplings:
     """Couplings of the blocks of an MLP or residual model, padded or not, on rows [n, numbers] that it reads.
 

@@ -9,6 +9,7 @@ from jaxphase.models import Parametrization
 from jaxphase.models.layers import Convolution
 from jaxphase.rg.networks import blocks
 
+pytestmark = pytest.mark.usefixtures("full_products")
 IMAGE, TOKENS = Layout("image", (4, 6, 2)), Layout("tokens", (6,), 5)
 
 

@@ -15,6 +15,7 @@ from jaxphase.rg import coarse_grain
 from jaxphase.rg.networks import blocks
 from jaxphase.sweep.recipe import recipe
 
+pytestmark = pytest.mark.usefixtures("full_products")
 CELLS = {
     "mlp": ("mlp", "contrastive", "digits", {"bottleneck": 3}),
     "mlp of tokens": ("mlp", "masked_modeling", "hierarchy", {}),
