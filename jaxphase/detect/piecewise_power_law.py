@@ -126,7 +126,9 @@ def _fit_broken_line(x, y, weight, *, max_breaks, key, draws):
     k, exponent, found = jnp.arange(max_breaks + 1), unit.scale / axis.scale, jnp.isfinite(breaks)
     bic = n * jnp.log(jnp.square(unit.scale) * seen / n) + (2 + 2 * k) * jnp.log(n)
     at_end = jnp.any(found & ((break_interval[:, 0] <= u[0]) | (break_interval[:, 1] >= u[-1])))
-    jump = (n_breaks == 2) & ~jnp.any((u > breaks[0]) & (u < breaks[-1]))
+    # Breaks at two neighbouring points are that to rounding, which may put them a little before and beyond.
+    near = jnp.finfo(u.dtype).eps ** 0.75
+    jump = (n_breaks == 2) & ~jnp.any((u > breaks[0] + near) & (u < breaks[-1] - near))
 
     def known(field, where=True):
         return jnp.where(where & ~few, field, jnp.nan)

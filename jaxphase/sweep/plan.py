@@ -21,19 +21,26 @@ WIDTH_MULTIPLE = 8  # bucket widths are rounded up to whole vector registers
 
 
 class Costs(NamedTuple):
-    """Seconds on one device: to compile a bucket; per step, position and weight; per step, position and sqrt(weights).
+    """Seconds on one device: to compile a bucket; per step, position and weight; per step, position and sqrt(weights);
+    per step whatever its models are.
 
     The first is what a bucket adds to the whole, since it compiles while others run. The second is matrix products and
-    the optimizer, the third the elementwise work, which grows with the width.
+    the optimizer, the third the elementwise work, which grows with the width, the last the starts of kernels.
     """
 
     compile: float
     weight: float
     unit: float
+    step: float
 
 
-# CPU: fitted to MLPs of width 8 to 256, batch 128, one core (AMD EPYC). Accelerators: orders of magnitude only.
-COSTS = {"cpu": Costs(2.5, 8.5e-11, 1.5e-8), "gpu": Costs(12.0, 3e-13, 5e-11), "tpu": Costs(12.0, 3e-13, 5e-11)}
+# CPU: fitted to MLPs of width 8 to 256, batch 128, one core (AMD EPYC). GPU: to the families of benchmarks/sweep.py in
+# one bucket and in several, on an H100: within 20 %, for transformers a third too low. TPU: a guess, never run.
+COSTS = {
+    "cpu": Costs(2.5, 8.5e-11, 1.5e-8, 0.0),
+    "gpu": Costs(2.5, 2e-13, 4e-11, 1.2e-4),
+    "tpu": Costs(2.5, 2e-13, 4e-11, 1.2e-4),
+}
 
 
 class Lane(NamedTuple):
@@ -74,7 +81,7 @@ class Plan(NamedTuple):
     def run_seconds(self, bucket: Bucket) -> float:
         """Expected training time of a bucket."""
         rows = math.ceil(len(bucket.lanes) / self.devices)
-        return self.steps * rows * step_seconds(bucket.params, self.positions, COSTS[self.platform])
+        return self.steps * step_seconds(rows, bucket.params, self.positions, COSTS[self.platform])
 
     def padding(self, bucket: Bucket) -> float:
         """Weights computed over weights trained: 1 is no waste."""
@@ -145,7 +152,7 @@ def plan(
         if depth[widths[first]] != depth[widths[last - 1]]:
             return math.inf
         rows = math.ceil(sum(len(by_width[width]) for width in widths[first:last]) / devices)
-        return costs.compile + spec.steps * rows * step_seconds(params[widths[last - 1]], parts.positions, costs)
+        return costs.compile + spec.steps * step_seconds(rows, params[widths[last - 1]], parts.positions, costs)
 
     cut = []
     for first, last in cheapest_cut(len(widths), bucket_seconds, buckets):
@@ -158,9 +165,9 @@ def plan(
     return Plan(tuple(cut), spec.steps, parts.positions, devices, platform, streamed)
 
 
-def step_seconds(params: int, positions: int, costs: Costs) -> float:
-    """Expected seconds of one training step of one model."""
-    return positions * (costs.weight * params + costs.unit * math.sqrt(params))
+def step_seconds(models: int, params: int, positions: int, costs: Costs) -> float:
+    """Expected seconds of one training step of so many models on one device."""
+    return costs.step + models * positions * (costs.weight * params + costs.unit * math.sqrt(params))
 
 
 def lane_bytes(params: int, positions: int) -> float:
