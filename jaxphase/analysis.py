@@ -18,6 +18,7 @@ from jaxphase.detect.distributions import student_t_975
 from jaxphase.errors import InputError
 from jaxphase.evidence import weigh
 from jaxphase.findings import Analysis, Break, Finding, Interval, Slope
+from jaxphase.traces import traced
 from jaxphase.wording import SMOOTH, TRANSITIONS, in_figures, size_unit
 
 _TOO_FEW_POINTS = "too few points"
@@ -39,6 +40,10 @@ class _Fits(NamedTuple):
     change_test: detect.ChangeTest
     mirage_test: detect.Mirage
     bootstrap: detect.Bootstrap
+
+
+for _result in (_Fits, *_Fits.__annotations__.values()):
+    jax.export.register_namedtuple_serialization(_result, serialized_name=f"jaxphase.{_result.__name__}")
 
 
 def analyze(
@@ -117,7 +122,7 @@ def _judge(*arrays: np.ndarray) -> _Fits:
 def _program(*shapes: jax.ShapeDtypeStruct) -> jax.stages.Compiled:
     """One program for all detectors; compiled without optimisation on a CPU: half the time, and it runs in seconds."""
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else {}
-    return jax.jit(_all_detectors).lower(*shapes).compile(options)
+    return jax.jit(traced(_all_detectors, *shapes)).lower(*shapes).compile(options)
 
 
 def _all_detectors(log_size, relative_size, values, partner) -> _Fits:
