@@ -15,8 +15,11 @@ from jaxphase.curves import at_best_rate, metrics_of
 from jaxphase.detect.plateaus import fit_steps
 from jaxphase.errors import InputError
 from jaxphase.plain import write_json
-from jaxphase.times import DELAYS, POWERS, Delay, TimeLaw, delay, fit_time_law, half_time
+from jaxphase.times import DELAYS, POWERS, Delay, Plateau, TimeLaw, delay, fit_time_law, half_time, plateaus
 from jaxphase.wording import exactly
+
+# Numbers that `fit_steps` fits to the smooth part of a curve and to each step.
+_SMOOTH, _STEP = 7, 3
 
 
 class Event(NamedTuple):
@@ -28,14 +31,6 @@ class Event(NamedTuple):
     end: float
     height: float
     height_se: float
-
-
-class Plateau(NamedTuple):
-    """Where a curve rests between two steps, from 90 % of the one to 10 % of the next, and its mean level there."""
-
-    begin: float
-    end: float
-    level: float
 
 
 @dataclass(frozen=True)
@@ -80,15 +75,19 @@ class TimeAnalysis:
     laws: tuple[SizeLaw, ...]
 
     def table(self) -> Table:
-        """A row for each metric at each size: number of steps, their times and heights, and when half is done."""
-        table = _tabular("metric", "data size >", "size >", "steps >", "times [95 %] (change)", "half done at >")
+        """A row for each metric at each size: number of steps, their times and heights, plateaus, and when half is
+        done."""
+        columns = "metric", "data size >", "size >", "steps >", "times [95 %] (change)", "plateaus", "half done at >"
+        table = _tabular(*columns)
         for curve in self.curves:
             events = curve.events or ()
             steps = "too few points" if curve.events is None else str(len(events))
             words = (f"{e.time:.3g} [{e.interval[0]:.3g}, {e.interval[1]:.3g}] ({e.height:+.2g})" for e in events)
             half = f"{curve.half_time:.3g}" if np.isfinite(curve.half_time) else ""
             sizes = _exactly(curve.data_size), _exactly(curve.size)
-            table.add_row(escape(curve.metric), *sizes, steps, "\n".join(words), half)
+            rests = "\n".join(f"{rest.begin:.3g} to {rest.end:.3g}" for rest in curve.plateaus)
+            rests = rests or ("none" if curve.events is not None else "")
+            table.add_row(escape(curve.metric), *sizes, steps, "\n".join(words), rests, half)
         return table
 
     def table_of_delays(self) -> Table:
@@ -194,19 +193,12 @@ def _events(found) -> tuple[Event, ...] | None:
 
 
 def _plateaus(found, steps: np.ndarray) -> tuple[Plateau, ...]:
-    """Between each step and the next, and before the first and after the last, as far as there are points."""
-    count = int(found.n_steps)
+    """Those of the fitted curve, in the noise that it leaves; none where it is smooth, without a step."""
+    count, points = int(found.n_steps), int(np.isfinite(found.fitted).sum())
     if count < 1:
         return ()
-    positive = steps[steps > 0]
-    begins = [positive.min(), *found.end[:count]]
-    ends = [*found.begin[:count], positive.max()]
-    rests = []
-    for begin, end in zip(begins, ends, strict=True):
-        inside = found.fitted[(steps >= begin) & (steps <= end)]
-        if np.isfinite(inside).any():
-            rests.append(Plateau(float(begin), float(end), float(np.nanmean(inside))))
-    return tuple(rests)
+    noise = np.sqrt(found.sse[count] / max(points - _SMOOTH - _STEP * count, 1))
+    return plateaus(steps, found.fitted, noise)
 
 
 def _tabular(*columns: str) -> Table:

@@ -1,4 +1,4 @@
-"""When a curve learns: half times, the delay from training to validation (grokking), times against size."""
+"""When a curve learns: half times, plateaus, the delay from training to validation (grokking), times against size."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,17 @@ DELAYS = ("no change", "no delay", "delay", "lead")
 POWERS = ("too few sizes", "no power law", "power law")
 # A curve changes if what it has crossed is this many times the noise between neighbouring points.
 _CHANGE = 5.0
+# A plateau is level to this many times the noise, has as many points, and moves on by so much on either side.
+_LEVEL, _LEAST, _MOVES = 2.0, 3, 5.0
 _RESAMPLES = 999
+
+
+class Plateau(NamedTuple):
+    """Where a curve rests between two faster stretches, see `plateaus`, and its mean level there."""
+
+    begin: float
+    end: float
+    level: float
 
 
 class Delay(NamedTuple):
@@ -47,6 +57,36 @@ def half_time(values, steps):
         raise ValueError(f"values must have shape [..., n] with steps [n], got {values.shape} and {steps.shape}")
     found = [_half_time(curve, steps) for curve in values.reshape(-1, len(steps))]
     return np.reshape(found, values.shape[:-1])
+
+
+def plateaus(steps, values, noise: float) -> tuple[Plateau, ...]:
+    """Where a smooth curve `[n]`, as `detect.fit_steps` fits it to points with `noise`, rests over steps `[n]`.
+
+    From begin to end, three points or more, it changes by at most 2 times the noise, which is flat within it; and both
+    before and after, over as long a time in ln(step) as the plateau lasts or to the end of the curve, it moves on by at
+    least 5 times the noise, in one direction. Both sides are thus faster, 2.5 times at least. A slow steady fall has no
+    such place, whatever its length, nor has a fall that only slows down; where a curve starts or ends level, or turns,
+    is no plateau either. Steps <= 0 and values that are not finite are missing. In the order of time; of two that
+    overlap the longer counts.
+
+    With the curves and noise of `detect.fit_steps`, at 64 points and noise of 1 and 2 % of the whole change: none in
+    600 falls each (power laws, exponential and stretched exponential, straight in ln(step), level), in at most 2 of 100
+    with a step or two on a fall that is not level within the noise; the one of a fast fall, a rest and a drop
+    (grokking) in 99 to 100 % of 200; as many as there are in staircases with one or two in 99 to 100 %, and with three
+    in 97 % at 1 % noise but 82 % at 2 %, where `detect.fit_steps` misses steps.
+    """
+    steps, values = np.asarray(steps, float), np.asarray(values, float)
+    if values.ndim != 1 or steps.shape != values.shape:
+        raise ValueError(f"values must have shape [n] with steps [n], got {values.shape} and {steps.shape}")
+    there = np.isfinite(values) & (steps > 0)
+    order = np.argsort(steps[there])
+    t, y = steps[there][order], values[there][order]
+    log_t, chosen = np.log(t), []
+    level = [(a, b) for a, b in _level(y, _LEVEL * noise) if _moves_on(log_t, y, a, b, _MOVES * noise)]
+    for a, b in sorted(level, key=lambda ends: log_t[ends[0]] - log_t[ends[1]]):
+        if all(b < other[0] or a > other[1] for other in chosen):
+            chosen.append((a, b))
+    return tuple(Plateau(float(t[a]), float(t[b]), float(y[a : b + 1].mean())) for a, b in sorted(chosen))
 
 
 def delay(train, validation, steps, *, seed=0) -> Delay:
@@ -112,6 +152,30 @@ def fit_time_law(sizes, times) -> TimeLaw:
     if p < 0.01:
         return TimeLaw(np.nan, np.nan, np.nan, chi2, dof, p, POWERS[1])
     return TimeLaw(float(slope), float(norm**-0.5), float(np.exp(level - slope * center)), chi2, dof, p, POWERS[2])
+
+
+def _level(y: np.ndarray, most: float) -> list[tuple[int, int]]:
+    """First and last index of the longest stretches, from each beginning, over which y spans no more than `most`."""
+    found, last = [], -1
+    for first in range(len(y)):
+        end = max(first, last)
+        while end + 1 < len(y) and np.ptp(y[first : end + 2]) <= most:
+            end += 1
+        if end > last and end - first + 1 >= _LEAST:
+            found.append((first, end))
+        last = end
+    return found
+
+
+def _moves_on(log_t: np.ndarray, y: np.ndarray, first: int, last: int, least: float) -> bool:
+    """Whether y moves by `least`, in one direction, over as long before and after a stretch as it lasts."""
+    length = (log_t[last] - log_t[first]) * (1 + 1e-9)
+    before = y[first] - y[:first][log_t[:first] >= log_t[first] - length]
+    after = y[last + 1 :][log_t[last + 1 :] <= log_t[last] + length] - y[last]
+    if not (before.size and after.size):
+        return False
+    into, out = (side[np.argmax(np.abs(side))] for side in (before, after))
+    return bool(into * out > 0 and min(abs(into), abs(out)) >= least)
 
 
 def _half_time(curve: np.ndarray, steps: np.ndarray) -> float:

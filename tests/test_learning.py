@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import xarray as xr
 from rich.console import Console
 from scipy import stats
 
+from jaxphase import learning
 from jaxphase.errors import InputError
 from jaxphase.learning import analyze_time
-from jaxphase.times import delay, fit_time_law, half_time
+from jaxphase.times import delay, fit_time_law, half_time, plateaus
 
 STEPS = np.geomspace(1, 1000, 64)
 SIZES = np.array([1e3, 3e3, 1e4, 3e4, 1e5])
@@ -47,6 +49,65 @@ def test_a_curve_without_a_change_has_no_half_time():
     assert np.isnan(half_time(drop(40.0)[:5], STEPS[:5]))
     with pytest.raises(ValueError, match=r"steps \[n\], got"):
         half_time(drop(40.0), STEPS[:5])
+
+
+def drawn(*corners):
+    """A curve of straight pieces in ln t, through pairs of ln t and value."""
+    return np.interp(np.log(STEPS), *zip(*corners, strict=True))
+
+
+STAIRS = ((0, 3), (1, 3), (1.5, 2), (3.5, 2), (4, 1), (5.5, 1), (6, 0), (6.91, 0))
+
+
+def test_plateaus_are_where_a_curve_rests_between_two_falls_or_rises():
+    for curve in (drawn(*STAIRS), -7 * drawn(*STAIRS)):
+        noise = 0.02 * np.ptp(curve) / 3
+        first, second = plateaus(STEPS, curve, noise)
+        gap = np.log(STEPS[1])
+        ends = np.log([first.begin, first.end, second.begin, second.end])
+        np.testing.assert_allclose(ends, [1.5, 3.5, 4, 5.5], atol=gap)
+        levels = np.array([first.level, second.level]) / np.ptp(curve) * 3
+        np.testing.assert_allclose(np.abs(levels), [2, 1], atol=0.02)
+    again = np.random.default_rng(0).permutation(65)
+    steps, curve = np.append(STEPS, 0)[again], np.append(drawn(*STAIRS), 9)[again]
+    np.testing.assert_allclose(
+        plateaus(steps, np.where(steps == STEPS[20], np.nan, curve), 0.02),
+        plateaus(STEPS, drawn(*STAIRS), 0.02),
+        rtol=1e-3,
+    )
+
+
+def test_the_points_of_a_curve_are_as_many_as_its_steps():
+    for values in (drawn(*STAIRS)[:5], drawn(*STAIRS)[None]):
+        with pytest.raises(ValueError, match=r"shape \[n\] with steps \[n\], got"):
+            plateaus(STEPS, values, 0.02)
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        ((0, 3), (1, 3), (1.5, 2), (4, 1.5), (4.5, 0.5), (6.91, 0.5)),  # a slow fall between two fast ones
+        ((0, 3), (6.91, 0)),
+        ((0, 3), (3, 3), (3.5, 0), (6.91, 0)),  # level at the beginning and at the end only
+        ((0, 1), (1, 1), (1.5, 0), (4, 0), (4.5, 1), (6.91, 1)),  # a fall and a rise
+        ((0, 1), (1, 0.2), (6.91, 0)),
+        ((0, 1), (6.91, 1)),
+        ((0, 1), (3, 0.9), (4, 0.9), (6.91, 0.8)),  # what it rests from is within the noise
+    ],
+)
+def test_without_two_faster_stretches_about_it_a_level_one_is_no_plateau(corners):
+    assert plateaus(STEPS, drawn(*corners), 0.02) == ()
+
+
+def test_a_fall_that_slows_down_has_no_plateau_and_a_slight_slope_within_the_noise_does_no_harm():
+    for curve in (STEPS**-0.3, STEPS**-1.0, np.exp(-STEPS / 50), np.exp(-((STEPS / 20) ** 0.5)), drop(40.0)):
+        assert plateaus(STEPS, curve, 0.02) == ()
+    slight = drawn((0, 3), (1, 3), (1.5, 2), (4, 1.97), (4.5, 0.5), (6.91, 0.5))
+    assert len(plateaus(STEPS, slight, 0.02)) == 1 and not plateaus(STEPS, slight, 0.005)
+    # Of two places that are level, from 1.5 and up to 4, the longer.
+    bent = drawn((0, 0), (1, 0), (1.5, -1), (2.5, -1.03), (4, -1.05), (4.5, -2), (6.91, -2))
+    [rest] = plateaus(STEPS, bent, 0.02)
+    np.testing.assert_allclose(np.log([rest.begin, rest.end]), [1.83, 4], atol=0.12)
 
 
 def test_a_delay_is_the_ratio_of_the_times_and_its_interval_holds_it_19_times_in_20():
@@ -128,13 +189,45 @@ def test_a_dataset_is_read_along_its_steps(analysis):
         (event,) = curve.events
         assert abs(event.time / time - 1) < 0.15 and abs(event.height + 1) < 0.1
         assert abs(curve.half_time / time - 1) < 0.15
-        assert [round(rest.level) for rest in curve.plateaus] == [1, 0]
-        assert curve.plateaus[0].end == event.begin < event.time < event.end == curve.plateaus[1].begin
+        assert event.begin < event.time < event.end and curve.plateaus == ()
     assert all(curve.events == () and np.isnan(curve.half_time) for curve in analysis.curves[10:])
     assert all(4 < entry.delay.ratio < 6 and entry.delay.kind == "delay" for entry in analysis.delays)
     for entry in analysis.laws[:2]:
         assert abs(entry.law.exponent - 0.3) < 4 * entry.law.exponent_se < 0.2
     assert analysis.laws[2].law.kind == "too few sizes"
+
+
+def test_plateaus_of_noisy_curves_lie_between_their_steps():
+    """Two rests; one after a fast fall (grokking); two steps on a steady fall, a power law and a step, a line: none."""
+    log = np.log(STEPS)
+    curves = [
+        drop(4.0, 12) + drop(40.0, 12) + drop(400.0, 12),
+        np.exp(-STEPS / 3) + 2 * drop(250.0, 8),
+        2 - 2 * log / log[-1] + 0.5 * drop(8.0, 12) + 0.5 * drop(120.0, 12),
+        STEPS**-0.3 + drop(120.0, 8),
+        3 - 3 * log / log[-1],
+    ]
+    values = np.array(curves)[:, None] + noise(5, 4, size=0.04, seed=8)
+    data = xr.Dataset({"loss": (("size", "seed", "step"), values)}, {"params": ("size", SIZES), "step": STEPS})
+    found = analyze_time(data, "loss")
+    assert [len(curve.events) for curve in found.curves] == [3, 1, 2, 1, 0]
+    assert [[round(rest.level) for rest in curve.plateaus] for curve in found.curves] == [[2, 1], [2], [], [], []]
+    stairs, grokking, *_ = found.curves
+    for rest, before, after in zip(stairs.plateaus, stairs.events[:-1], stairs.events[1:], strict=True):
+        assert before.time < rest.begin < rest.end < after.time and rest.end > 4 * rest.begin
+    [rest] = grokking.plateaus
+    assert 5 < rest.begin < 20 and 100 < rest.end < 250
+    console = Console(width=160, file=io.StringIO())
+    console.print(found.table())
+    cells = [line.split()[-2] for line in console.file.getvalue().splitlines() if line.startswith("loss")]
+    assert cells[0] == f"{stairs.plateaus[0].end:.3g}" and cells[2:] == ["none"] * 3
+
+
+def test_a_curve_without_steps_has_no_plateaus_whatever_its_fit_looks_like():
+    found = SimpleNamespace(n_steps=2, fitted=drawn(*STAIRS), sse=np.full(5, 51 * 0.02**2))
+    assert len(learning._plateaus(found, STEPS)) == 2
+    found.n_steps = 0
+    assert learning._plateaus(found, STEPS) == ()
 
 
 def test_table_and_file_say_the_same(analysis, tmp_path):

@@ -10,16 +10,24 @@ from jaxphase.cli import shared
 from jaxphase.cli.shared import File, Files, Name, New, Number, Numbers
 from jaxphase.errors import InputError
 
+Along = Literal["model", "data", "steps"]
+Group = Literal["family", "objective", "data"]
+
 
 def predict(
     paths: Files,
     *,
-    family: str,
-    objective: str,
+    family: Name = None,
+    objective: Name = None,
+    data: Name = None,
     data_size: Number = None,
     data_complexity: Number = None,
+    model_size: Number = None,
     new_family: bool = False,
     new_objective: bool = False,
+    new_data: bool = False,
+    along: Along = "model",
+    group_by: tuple[Group, ...] = ("family", "objective"),
     metric: Name = None,
     prior: Literal["none", "article"] = "none",
     max_flops: Number = None,
@@ -30,13 +38,19 @@ def predict(
 
     Args:
         paths: Folders of sweeps, and CSVs with columns family, objective, data_size, data_complexity, critical_size,
-            low and high (of a 95 % interval).
-        family: Of the models whose critical size is asked for.
-        objective: Of these models.
+            low and high (of a 95 % interval), and data where it is grouped by.
+        family: Of the models whose critical size is asked for; needed where measurements are grouped by it.
+        objective: Of these models; needed where measurements are grouped by it.
+        data: Name of their data; needed where measurements are grouped by it.
         data_size: Of these models; needed where the measurements have one.
         data_complexity: Of their data, in bits a number; needed where the measurements have one.
+        model_size: Of these models; needed where the measurements have one.
         new_family: The family has not been measured.
         new_objective: The objective has not been measured.
+        new_data: The data have not been measured.
+        along: What is critical: a model size in parameters, a data size in rows (CSVs then have critical_data_size, and
+            model_size in the place of data_size), or the steps of training (critical_steps, and both sizes).
+        group_by: Levels of groups that have an effect of their own; each is also left out in turn.
         metric: Whose transitions to take, by default the order parameter of each sweep.
         prior: What families and objectives are centered on: nothing, or the article's table, which rests on no
             measurement.
@@ -54,19 +68,25 @@ def predict(
         fit,
         hardware,
         learning_rates,
-        leave_one_family_out,
+        leave_one_group_out,
         read_measurements,
         recommend,
     )
 
-    model = fit(read_measurements(paths, metric=metric), prior=prior)
-    asked = {"family": family, "objective": objective, "data_size": data_size, "data_complexity": data_complexity}
-    target = critical_size(model, **asked, new_family=new_family, new_objective=new_objective)
-    errors = leave_one_family_out(model) if len(model.terms.families) > 2 else None
+    model = fit(read_measurements(paths, metric=metric, along=along), prior=prior, group_by=group_by)
+    names = {"family": family, "objective": objective, "data": data}
+    numbers = {"data_size": data_size, "data_complexity": data_complexity, "model_size": model_size}
+    new = {"new_family": new_family, "new_objective": new_objective, "new_data": new_data}
+    target = critical_size(model, **names, **numbers, **new)
+    errors = [leave_one_group_out(model, level) for level, known in model.terms.levels.items() if len(known) > 2]
     offers = recommend(model, target, max_flops=math.inf if max_flops is None else max_flops, passes=passes)
-    machines = [None if data_size is None else hardware(offer) for offer in offers]
-    concerned = {(family, objective), *((offer.family, offer.objective) for offer in offers)}
-    rates = [rate for rate in learning_rates(paths, model.measurements) if (rate.family, rate.objective) in concerned]
+    machines = [None if offer.missing else hardware(offer) for offer in offers]
+    concerned = [(family, objective), *((offer.family, offer.objective) for offer in offers)]
+    rates = [
+        rate
+        for rate in learning_rates(paths, model.measurements)
+        if any(of in (None, rate.family) and by in (None, rate.objective) for of, by in concerned)
+    ]
 
     _print_prediction(model, target, errors, offers, machines, rates, max_flops)
     if folder:
@@ -115,7 +135,8 @@ def allocate(
     console.print(tables.law(surface, losses))
     console.print(tables.best(budgets, best, losses))
     if losses.left_out:
-        shared.say(f"{losses.left_out} runs without a number of each are left out.")
+        runs = "1 run is" if losses.left_out == 1 else f"{losses.left_out} runs are"
+        shared.say(f"{runs} left out, without a number of each or a positive loss.")
     if folder:
         shared.write(folder, lambda folder: _write_allocation(folder, surface, budgets, best, losses))
         shared.say_where(folder)
@@ -126,8 +147,8 @@ def _print_prediction(model, target, errors, offers, machines, rates, max_flops:
 
     console = Console()
     console.print(tables.found(model))
-    if errors:
-        console.print(tables.left_out(errors))
+    for left_out in errors:
+        console.print(tables.left_out(left_out))
     shared.say(tables.predicted(target))
     if offers:
         console.print(tables.next_runs(offers, machines))
@@ -143,13 +164,18 @@ def _write_prediction(folder: Path, model, target, errors, offers, machines, rat
     from jaxphase.plain import write_json
     from jaxphase.plots import predictions
     from jaxphase.plots.style import save_all
+    from jaxphase.predict import FamilyErrors
 
     found = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "posterior"}
+    for level, effects in found.pop("effects").items():
+        parts = {"effects": effects.value, "effects_se": effects.se, "effects_interval": effects.interval}
+        found |= {f"{level}_{name}": part for name, part in parts.items()}
     words = {
         "prior": model.prior,
         "prediction": target,
         "model": found,
-        "leave_one_family_out": errors,
+        "leave_one_family_out": next((FamilyErrors(*one[1:]) for one in errors if one.by == "family"), None),
+        "leave_one_group_out": errors,
         "next_runs": [offer._asdict() | {"hardware": on} for offer, on in zip(offers, machines, strict=True)],
         "learning_rates": rates,
     }

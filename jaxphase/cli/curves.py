@@ -11,6 +11,7 @@ from rich.console import Console
 from jaxphase.cli import shared
 from jaxphase.cli.settings import USUAL, Columns, pair
 from jaxphase.cli.shared import File, Name, Names, New, Number
+from jaxphase.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,12 +64,16 @@ def times(
 
     Args:
         file: sweep.nc, JSON lines, an export of Weights & Biases, a TensorBoard file, a folder of runs, or a CSV with a
-            row for each training step.
+            row for each training step. The log of a single run needs no --x.
         columns: What is where in a file that is not a sweep.nc.
         metric: One metric alone.
         out: New folder for times.json and figures, by default none.
     """
-    data = columns.read(file, "all")
+    data = columns.read_along_steps(file)
+    if "step" not in data.dims:
+        raise InputError(
+            f"{file} has no axis of training steps: give the sweep.nc of a sweep, or a log with a row each."
+        )
     folder = shared.new(out) if out else None
     shared.start_jax()
     from jaxphase.learning import analyze_time
@@ -132,8 +137,9 @@ def judge(
 
 
 def _drawn(data: "xr.Dataset", found: "TimeAnalysis") -> "dict[str, Figure]":
-    """Learning curves of every metric, and their times over size where two of them are known."""
-    from jaxphase.plots import learning_curves, learning_times
+    """Learning curves of every metric, their times over size where two of them are known, and the delays there are."""
+    from jaxphase.plots import delays, learning_curves, learning_times
+    from jaxphase.times import DELAYS
 
     figures = {}
     for metric in dict.fromkeys(curve.metric for curve in found.curves):
@@ -141,4 +147,6 @@ def _drawn(data: "xr.Dataset", found: "TimeAnalysis") -> "dict[str, Figure]":
         figures[f"learning_curves_{name}"] = learning_curves(data, metric, found).figure
         if sum(curve.half_time > 0 for curve in found.curves if curve.metric == metric) > 1:
             figures[f"learning_times_{name}"] = learning_times(found, metric).figure
+    if any(entry.delay.kind != DELAYS[0] for entry in found.delays):
+        figures["delays"] = delays(found).figure
     return figures

@@ -146,10 +146,32 @@ def rg(
 
 
 def _sweep(spec: SweepSpec, config: PhaseTransitionConfig, out: Path, resume: bool) -> None:
+    along_data = _is_along_data(spec)
     shared.start_jax()
+    from jaxphase import curves
     from jaxphase.sweep import run
 
-    judge(run(spec, out, config=config, resume=resume), out, config.order_parameter)
+    data = run(spec, out, config=config, resume=resume)
+    judge(curves.along_data(data) if along_data else data, out, config.order_parameter)
+
+
+def _is_along_data(spec: SweepSpec) -> bool:
+    """Whether only the data sizes of a sweep are enough for curves, which is said; InputError where neither are."""
+    from jaxphase.curves import LEAST_SIZES
+
+    counts = len(spec.sizes), len(spec.data_sizes)
+    if counts[0] >= LEAST_SIZES:
+        return False
+    if counts[1] < LEAST_SIZES:
+        raise InputError(
+            f"sizes are {counts[0]} and data_sizes {counts[1]}, too few for a curve along either: give at least "
+            f"{LEAST_SIZES} of one."
+        )
+    shared.say(
+        f"The analysis will be along data size: a curve along model size needs {LEAST_SIZES} sizes, and there are "
+        f"{counts[0]}."
+    )
+    return True
 
 
 def _read(spec: Path | None, settings: Settings) -> tuple[SweepSpec, PhaseTransitionConfig]:

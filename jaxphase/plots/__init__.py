@@ -10,7 +10,7 @@ from jaxphase.plots.breaks import breaks, segments
 from jaxphase.plots.collapse import collapse, crossings, scaled
 from jaxphase.plots.curves import curve, derivative, fitted, residuals
 from jaxphase.plots.flows import beta, coarse_loss, coupling, flow_diagram, spectrum
-from jaxphase.plots.learning import learning_curves, learning_times
+from jaxphase.plots.learning import delays, learning_curves, learning_times
 from jaxphase.plots.order import binder, phase_diagram, susceptibility
 from jaxphase.plots.pages import curves, flow_pages, pages, write_figures, write_flow_figures
 from jaxphase.plots.plan import padding
@@ -29,6 +29,7 @@ __all__ = [
     "crossings",
     "curve",
     "curves",
+    "delays",
     "derivative",
     "fitted",
     "flow_diagram",

@@ -1,4 +1,4 @@
-"""Training time as an axis: learning curves by size, with their steps and plateaus, and their times against size."""
+"""Training time as an axis: learning curves by size, with steps and plateaus; their times and delays over size."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from jaxphase.errors import InputError
 from jaxphase.learning import LearningCurve, TimeAnalysis
 from jaxphase.plots.measured import group_label, mean_and_error, named
 from jaxphase.plots.style import bars, colors, few_labels, headings, key, panel, spaced
-from jaxphase.times import POWERS
+from jaxphase.times import DELAYS, POWERS
 from jaxphase.wording import exactly, in_figures, label
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def learning_curves(
                 _steps(axes, found[size], steps, mean[i], color)
         if any(curve.events for curve in found.values()):
             key(axes, "step, 95 % interval", marker="D", ms=4.5, lw=0)
+        if any(curve.plateaus for curve in found.values()):
             key(axes, "plateau", lw=4, alpha=0.4)
         title, unit = named(dataset, metric)
         headings(axes, title, [] if data_size is None else [(group_label(dataset, data_size), "0.3")])
@@ -104,6 +105,35 @@ def learning_times(times: TimeAnalysis, metric: str, ax: "Axes | None" = None) -
         few_labels(axes.xaxis, size.min(), size.max())
         finite = [curve.half_time for curve in found if np.isfinite(curve.half_time)]
         few_labels(axes.yaxis, min(finite), max(finite))
+    return axes
+
+
+def delays(times: TimeAnalysis, ax: "Axes | None" = None) -> "Axes":
+    """How many times as late as training validation learns (grokking) against size, with 95 % intervals, a color for
+    each data size; hollow where the interval holds 1, at which the line is.
+
+    Raises InputError for an analysis without delays, of which there are some where train_loss and val_loss both change.
+    """
+    known = [entry for entry in times.delays if entry.delay.kind != DELAYS[0]]
+    if not known:
+        raise InputError("there are no delays to draw: measure train_loss and val_loss until both have changed.")
+    groups = list(dict.fromkeys(entry.data_size for entry in known))
+    with panel(ax, 4.8, 3.6) as axes:
+        for group, color in zip(groups, colors(len(groups)), strict=True):
+            rows = [(one.size, one.delay) for one in known if one.data_size == group]
+            size, ratio = (np.array(column) for column in zip(*((n, found.ratio) for n, found in rows), strict=True))
+            reach = bars(ratio, [found.interval for _, found in rows])
+            style = {"fmt": "o", "ms": 5, "elinewidth": 1, "capsize": 2, "color": color}
+            name = None if group is None else f"data size {exactly(group)}"
+            axes.errorbar(size, ratio, reach, mfc="white", label=name, **style)
+            told = np.array([found.kind != DELAYS[1] for _, found in rows])
+            axes.plot(size[told], ratio[told], "o", ms=5, color=color, zorder=3)
+        axes.axhline(1, color="0.6", lw=0.8, zorder=0)
+        axes.set(xscale="log", yscale="log", xlabel="size", ylabel="half time of validation / training")
+        axes.set_title("Delay of validation", loc="left", fontweight="bold")
+        sizes, ends = [one.size for one in known], [end for one in known for end in one.delay.interval]
+        few_labels(axes.xaxis, min(sizes), max(sizes))
+        few_labels(axes.yaxis, min(1, *ends), max(1, *ends))
     return axes
 
 

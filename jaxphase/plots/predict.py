@@ -9,6 +9,7 @@ from jaxphase.plots.style import CATEGORIES, bars, colors, few_labels, key, pane
 from jaxphase.predict import CriticalModel, Surface, allocate
 from jaxphase.predict import isoflop as loss_at
 from jaxphase.predict.critical import predictive
+from jaxphase.predict.measurements import words_of
 from jaxphase.predict.pooling import spread
 
 if TYPE_CHECKING:
@@ -80,32 +81,38 @@ def allocation(surface: Surface, compute, *, flops_per_token_param: float = 6.0,
 
 
 def predictions(model: CriticalModel, ax: "Axes | None" = None) -> "Axes":
-    """Measured critical sizes against what the model says of their conditions, with the 95 % intervals of both.
+    """Measured critical sizes, of models, data or in steps, against what the model says of their conditions, with the
+    95 % intervals of both.
 
-    The model was fitted to these measurements: how well it predicts others is said by `leave_one_family_out`. A color
-    for each family, a marker for each objective.
+    The model was fitted to these measurements: how well it predicts others is said by `leave_one_group_out`. A color
+    for each group of the first level, a marker for each of the second.
     """
-    data, terms = model.measurements, model.terms
+    data, words = model.measurements, words_of(model.measurements)
     median, ends, _ = spread(model.posterior.weight, *predictive(model, data._asdict()))
     size, reach = 10**median, bars(10**median, 10**ends)
+    (first, colored), (second, marked) = [*model.terms.levels.items(), (None, ("",))][:2]
+    by_marker = np.array(getattr(data, second) if second else [""] * len(size))
     with panel(ax, 4.4, 4.4) as axes:
-        for i, family in enumerate(terms.families):
-            for j, objective in enumerate(terms.objectives):
-                of = (np.array(data.family) == family) & (np.array(data.objective) == objective)
+        for i, name in enumerate(colored):
+            color = CATEGORIES[i % len(CATEGORIES)]
+            for j, other in enumerate(marked):
+                of = (np.array(getattr(data, first)) == name) & (by_marker == other)
                 measured = bars(data.critical_size[of], np.stack([data.low, data.high], axis=-1)[of])
                 style = {"fmt": _MARKERS[j % len(_MARKERS)], "ms": 4, "mew": 0, "elinewidth": 0.8, "alpha": 0.85}
-                color = CATEGORIES[i % len(CATEGORIES)]
                 axes.errorbar(size[of], data.critical_size[of], measured, reach[:, of], color=color, **style)
-            key(axes, family, marker="o", ms=4, lw=0, color=CATEGORIES[i % len(CATEGORIES)])
-        for j, objective in enumerate(terms.objectives if len(terms.objectives) > 1 else ()):
-            key(axes, objective, marker=_MARKERS[j % len(_MARKERS)], ms=4, lw=0)
+            key(axes, name, marker="o", ms=4, lw=0, color=color)
+        for j, other in enumerate(marked if len(marked) > 1 else ()):
+            key(axes, other, marker=_MARKERS[j % len(_MARKERS)], ms=4, lw=0)
         ends = min(size.min(), data.critical_size.min()) / 2, max(size.max(), data.critical_size.max()) * 2
         axes.plot(ends, ends, color="0.6", lw=0.8, zorder=0)
-        axes.set(xscale="log", yscale="log", xlabel="critical size by the model", ylabel="critical size, measured")
+        axes.set(xscale="log", yscale="log", xlabel=f"{words['name']} by the model ({words['unit']})")
+        axes.set_ylabel(f"{words['name']}, measured ({words['unit']})")
         for side in (axes.xaxis, axes.yaxis):
             few_labels(side, *ends)
-        title = "prior: the article's table" if model.prior == "article" else "Critical sizes"
-        axes.set_title(title, loc="left", fontweight="bold")
+        title = f"{words['name'][:1].upper()}{words['name'][1:]}s"
+        axes.set_title(
+            "prior: the article's table" if model.prior == "article" else title, loc="left", fontweight="bold"
+        )
     return axes
 
 

@@ -1,8 +1,9 @@
 """Prediction: from measured losses and critical sizes to what to train next."""
 
 from .allocation import Allocation, IsoFlop, RelativeToOptimum, allocate, isoflop, relative_to_optimum
-from .critical import CriticalModel, FamilyErrors, Prediction, critical_size, fit, leave_one_family_out
+from .critical import CriticalModel, Effects, Prediction, critical_size, fit
 from .hardware import DEVICES, Device, Hardware, hardware
+from .held_out import FamilyErrors, GroupErrors, leave_one_family_out, leave_one_group_out
 from .losses import Losses, read_losses
 from .measurements import Measurements, measured, read_measurements
 from .next_runs import Recommendation, devices_needed, recommend
@@ -14,7 +15,9 @@ __all__ = [
     "Allocation",
     "CriticalModel",
     "Device",
+    "Effects",
     "FamilyErrors",
+    "GroupErrors",
     "Hardware",
     "IsoFlop",
     "LearningRate",
@@ -33,6 +36,7 @@ __all__ = [
     "isoflop",
     "learning_rates",
     "leave_one_family_out",
+    "leave_one_group_out",
     "measured",
     "read_losses",
     "read_measurements",

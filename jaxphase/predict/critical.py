@@ -2,13 +2,15 @@
 
     log10 N_c = intercept + a log10 D + c log10 H + family + objective + scatter + error of measurement
 
-D is the data size and H the complexity of the data in bits a number. Effects of families and objectives are normal with
-spreads that the measurements tell, as is the scatter of a measurement about the law; the error of each measurement is
-that of its own 95 % interval. Exponents are taken to be those of all families: where they are not, the scatter grows.
+D is the data size and H the complexity of the data in bits a number; of a critical data size N is that of the data and
+D the size of the model, and a critical time of training may depend on all three. Effects of families and objectives, or
+of data, are normal with spreads that the measurements tell, as is the scatter of a measurement about the law; the error
+of each measurement is that of its own 95 % interval. Exponents are taken to be those of all families: where they are
+not, the scatter grows.
 See `pooling` for how it is fitted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -16,121 +18,122 @@ import numpy as np
 
 from jaxphase.errors import InputError
 
-from .measurements import OPTIONAL, Measurements, standard_errors, subset
-from .pooling import Posterior, design, normals, of_deviations, posterior, spread
+from .measurements import GROUPS, Along, Measurements, standard_errors, words_of
+from .pooling import Posterior, normals, of_deviations, posterior, spread
+from .terms import Terms, check_name, check_number, columns_of, rows_of, terms_of
 
-SAME = 1.1  # a covariate that varies by less than this factor has no exponent
-SPARE = 3  # measurements beyond the number of coefficients
 PRIORS = ("none", "article")
-ARTICLE_FAMILY = {"transformer": 1e7 * 1.0, "resnet": 1e6 * 0.8, "vit": 5e7 * 1.2}
-ARTICLE_OBJECTIVE = {"contrastive": 1.0, "masked_modeling": 1.1, "autoencoding": 0.9}
+Group = Literal["family", "objective", "data"]
 
 
-class Terms(NamedTuple):
-    """What the regression has effects of. domain: the lowest and highest data size and complexity measured, or NaN.
+class Effects(NamedTuple):
+    """Deviations of groups [k] in decades from the mean of those measured, standard errors, intervals [k, 2]."""
 
-    center: mean log10 of each of `covariates`, the columns that have an exponent.
-    """
-
-    families: tuple[str, ...]
-    objectives: tuple[str, ...]
-    covariates: tuple[str, ...]
-    center: np.ndarray
-    domain: dict[str, tuple[float, float]]
+    value: np.ndarray
+    se: np.ndarray
+    interval: np.ndarray
 
 
 @dataclass(frozen=True)
 class CriticalModel:
     """What `fit` found, in decades of critical size, with intervals `[..., 2]` of 95 %; effects by name of `terms`.
 
-    exponents [k] are d log10 N_c / d log10 of each covariate. Effects are deviations from the mean of those measured,
-    and where prior is "article" of what its table leaves. deviations [3] are the standard deviations of families, of
-    objectives (NaN where there is one alone) and of the scatter about the law: posterior medians.
+    exponents [k] are d log10 N_c / d log10 of each covariate. effects, by the levels of groups, are deviations from the
+    mean of those measured, and where prior is "article" of what its table leaves; family_effects and objective_effects,
+    each with _se and _interval, are short for those. deviations are the standard deviations of the groups of each level
+    (NaN where there is one alone), and of the scatter about the law: posterior medians.
     """
 
     terms: Terms
     exponents: np.ndarray
     exponents_se: np.ndarray
     exponents_interval: np.ndarray
-    family_effects: np.ndarray
-    family_effects_se: np.ndarray
-    family_effects_interval: np.ndarray
-    objective_effects: np.ndarray
-    objective_effects_se: np.ndarray
-    objective_effects_interval: np.ndarray
+    effects: Mapping[str, Effects]
     deviations: np.ndarray
     deviations_interval: np.ndarray
     prior: str
     measurements: Measurements = field(repr=False)
     posterior: Posterior = field(repr=False)
 
+    family_effects = property(lambda self: self._of("family").value)
+    family_effects_se = property(lambda self: self._of("family").se)
+    family_effects_interval = property(lambda self: self._of("family").interval)
+    objective_effects = property(lambda self: self._of("objective").value)
+    objective_effects_se = property(lambda self: self._of("objective").se)
+    objective_effects_interval = property(lambda self: self._of("objective").interval)
+
+    def _of(self, level: str) -> Effects:
+        return self.effects.get(level, Effects(np.empty(0), np.empty(0), np.empty((0, 2))))
+
 
 class Prediction(NamedTuple):
-    """The critical size of a condition, the median, in parameters, and its 95 % interval of prediction `[..., 2]`.
+    """The critical size of a condition, the median, and its 95 % interval of prediction `[..., 2]`, in `unit`.
 
     The interval is for the critical size itself, as measured without error. decades_se is the standard deviation of
-    its log10.
+    its log10. name: what it is called; along: of what it is a size (see `Measurements`).
     """
 
     size: np.ndarray
     interval: np.ndarray
     decades_se: np.ndarray
-    family: str
-    objective: str
+    family: str | None
+    objective: str | None
     data_size: float | np.ndarray | None
     data_complexity: float | np.ndarray | None
     new_family: bool
     new_objective: bool
     prior: str
+    model_size: float | np.ndarray | None = None
+    data: str | None = None
+    new_data: bool = False
+    along: Along = "model"
+    name: str = "critical size"
+    unit: str = "parameters"
 
 
-class FamilyErrors(NamedTuple):
-    """Errors in predicting each family from the others, in decades: mean and root mean square of predicted - measured.
-
-    covered: how many of the `count` measurements lie in their 95 % intervals of prediction, their errors of measurement
-    included. NaN for a family without which too few measurements are left. overall: the root of the mean over families
-    of rms**2; baseline: the same for predicting the mean of the other families' log10 critical sizes, without any law.
-    """
-
-    family: tuple[str, ...]
-    count: np.ndarray
-    covered: np.ndarray
-    bias: np.ndarray
-    rms: np.ndarray
-    overall: float
-    baseline: float
-
-
-def fit(measurements: Measurements, *, prior: Literal["none", "article"] = "none") -> CriticalModel:
+def fit(
+    measurements: Measurements,
+    *,
+    prior: Literal["none", "article"] = "none",
+    group_by: Group | Sequence[Group] = ("family", "objective"),
+) -> CriticalModel:
     """The regression above, for measurements of `read_measurements` or `measured`.
 
-    An exponent is fitted for data_size and data_complexity where it varies by more than a factor of 1.1. Needs three
-    measurements more than coefficients (intercept and exponents); InputError for fewer, where a data size or complexity
-    is known of some measurements only, and where the two always change together.
+    An exponent is fitted for data_size, data_complexity and model_size where it varies by more than a factor of 1.1.
+    Needs three measurements more than coefficients (intercept and exponents); InputError for fewer, where a number is
+    known of some measurements only, and where numbers always change together.
+
+    group_by: the levels of groups that have effects, one or several of "family", "objective" and "data". What is left
+    out of them is no part of the law, and adds to the scatter where it matters.
 
     prior="article" centers families, objectives and complexity on the source article's table, which was typed in there
     and rests on no measurement: `base * factor` of a family (1e7 for one it does not name), factor of the objective (1
     for others) and `1 + 0.5 log10(complexity) / 7`. The level is still that of the measurements, and how far families
-    stray from the table is estimated; the model and all its predictions carry the name of the prior.
+    stray from the table is estimated; the model and all its predictions carry the name of the prior. It is of critical
+    model sizes by family and objective only.
     """
+    levels = _levels(group_by)
     if prior not in PRIORS:
         raise InputError(f"prior is {prior!r}: choose from {', '.join(PRIORS)}.")
-    terms, columns = _terms(measurements), measurements._asdict()
+    if prior == "article" and (measurements.along != "model" or not {"family", "objective"} <= set(levels)):
+        raise InputError("prior is 'article', which is of model sizes by family and objective: leave it out.")
+    terms, columns = terms_of(measurements, levels), measurements._asdict()
     rows, offset = rows_of(terms, columns, prior)
-    counts = len(terms.families), len(terms.objectives)
     y = np.log10(measurements.critical_size) - offset
-    fitted = posterior(rows, y, standard_errors(measurements), *counts)
-    start = 1 + len(terms.covariates)
-    exponents, by_family, by_objective = slice(1, start), slice(start, start + counts[0]), slice(-1 - counts[1], -1)
+    fitted = posterior(rows, y, standard_errors(measurements), *terms.counts)
+    ends = 1 + len(terms.covariates) + np.cumsum([0, *(count + 1 for count in terms.counts)])
+    parts = [slice(start, start + count) for start, count in zip(ends, terms.counts, strict=False)]
     contrasts = np.eye(rows.shape[1])
-    for part, number in zip((by_family, by_objective), counts, strict=True):
+    for part, count in zip(parts, terms.counts, strict=True):
         # The mean of a population is told less well than how its members differ; one alone is held at zero.
-        contrasts[part, part] -= (number > 1) / number
-    middle, ends, se = spread(fitted.weight, *normals(fitted, contrasts))
-    (deviations, deviations_interval), alone = of_deviations(fitted), np.array([*counts, 0]) == 1
+        contrasts[part, part] -= (count > 1) / count
+    middle, reach, se = spread(fitted.weight, *normals(fitted, contrasts))
+    (deviations, deviations_interval), alone = of_deviations(fitted), np.array([*terms.counts, 0]) == 1
+    exponents = slice(1, ends[0])
     return CriticalModel(
         terms,
-        *(found[part] for part in (exponents, by_family, by_objective) for found in (middle, se, ends)),
+        *(found[exponents] for found in (middle, se, reach)),
+        {level: Effects(middle[part], se[part], reach[part]) for level, part in zip(levels, parts, strict=True)},
         np.where(alone, np.nan, deviations),
         np.where(alone[:, None], np.nan, deviations_interval),
         prior,
@@ -142,158 +145,53 @@ def fit(measurements: Measurements, *, prior: Literal["none", "article"] = "none
 def critical_size(
     model: CriticalModel,
     *,
-    family: str,
-    objective: str,
+    family: str | None = None,
+    objective: str | None = None,
+    data: str | None = None,
     data_complexity: float | None = None,
     data_size: float | None = None,
+    model_size: float | None = None,
     new_family: bool = False,
     new_objective: bool = False,
+    new_data: bool = False,
     beyond: float = 2.0,
 ) -> Prediction:
     """The critical size expected of a condition, and the interval in which 95 % of such conditions have theirs.
 
-    data_size and data_complexity may be arrays that broadcast. They may lie outside the range of the measurements by a
-    factor of `beyond`, or of 1.1 where no exponent was fitted, and may be left out where no measurement has them. A
-    family or objective that was not measured is refused unless new_family or new_objective says that it is new: it is
-    then drawn from the population of the others, of which there must be two at least, with the wider interval of that.
-    InputError for all else.
+    family, objective and data are needed as far as the model is grouped by them. data_size, data_complexity and
+    model_size may be arrays that broadcast. They may lie outside the range of the measurements by a factor of `beyond`,
+    or of 1.1 where no exponent was fitted, and may be left out where no measurement has them. A name that was not
+    measured is refused unless new_family, new_objective or new_data says that it is new: it is then drawn from the
+    population of the others, of which there must be two at least, with the wider interval of that. InputError for all
+    else.
     """
-    names = {"family": (family, new_family), "objective": (objective, new_objective)}
-    numbers = {"data_size": data_size, "data_complexity": data_complexity}
+    names = {"family": (family, new_family), "objective": (objective, new_objective), "data": (data, new_data)}
+    numbers = {"data_size": data_size, "data_complexity": data_complexity, "model_size": model_size}
     for name, (value, new) in names.items():
-        _check_name(model.terms, name, value, new)
+        check_name(model.terms, name, value, new)
     for name, value in numbers.items():
-        _check_number(model.terms, name, value, beyond)
+        check_number(model.terms, name, value, beyond)
     shape = np.broadcast_shapes(*map(np.shape, numbers.values()))
-    mean, variance = predictive(model, columns_of(family, objective, data_size, data_complexity))
-    middle, ends, se = spread(model.posterior.weight, mean, variance)
+    columns = columns_of(family, objective, data=data, **numbers)
+    middle, ends, se = spread(model.posterior.weight, *predictive(model, columns))
     size, interval = 10 ** middle.reshape(shape), 10 ** ends.reshape(*shape, 2)
     asked = family, objective, data_size, data_complexity, new_family, new_objective
-    return Prediction(size, interval, se.reshape(shape), *asked, model.prior)
-
-
-def leave_one_family_out(model: CriticalModel) -> FamilyErrors:
-    """How well each family's measurements are predicted by a fit to all others, as of a new family.
-
-    InputError for fewer than three families, as the others must be two. An objective that only that family has is
-    predicted as a new one too; a data size or complexity outside those of the others is not refused here.
-    """
-    data, families = model.measurements, model.terms.families
-    if len(families) < 3:
-        raise InputError(f"there are {len(families)} families ({', '.join(families)}): measure three to leave one out.")
-    names, y = np.array(data.family), np.log10(data.critical_size)
-    table = []
-    for family in families:
-        own = names == family
-        error, inside = _held_out(subset(data, ~own), subset(data, own), model.prior)
-        plain = y[own] - y[~own].mean()
-        table.append((own.sum(), inside.sum(), error.mean(), *(np.sqrt(np.mean(x**2)) for x in (error, plain))))
-    count, covered, bias, rms, plain = np.array(table, float).T
-    known = np.isfinite(rms)
-    overall, baseline = (float(np.sqrt(np.mean(x[known] ** 2))) if known.any() else np.nan for x in (rms, plain))
-    return FamilyErrors(families, count.astype(int), covered, bias, rms, overall, baseline)
-
-
-def columns_of(family: str, objective: str, data_size, data_complexity) -> dict:
-    """Conditions [m] as columns, of numbers that broadcast; NaN for None."""
-    numbers = (np.nan if value is None else np.asarray(value, float) for value in (data_size, data_complexity))
-    data_size, data_complexity = map(np.ravel, np.broadcast_arrays(*numbers))
-    count = len(data_size)
-    names = {"family": (family,) * count, "objective": (objective,) * count}
-    return names | {"data_size": data_size, "data_complexity": data_complexity}
-
-
-def rows_of(terms: Terms, columns: Mapping, prior: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [m, q] for the coefficients, of conditions in columns, and what the prior adds [m]."""
-    count = len(columns["family"])
-    varied = [np.log10(columns[name]) - center for name, center in zip(terms.covariates, terms.center, strict=True)]
-    indices = []
-    for known, names in ((terms.families, columns["family"]), (terms.objectives, columns["objective"])):
-        indices.append([known.index(name) if name in known else len(known) for name in names])
-    rows = design(np.stack([np.ones(count), *varied], axis=1), *indices, len(terms.families), len(terms.objectives))
-    return rows, _article(columns) if prior == "article" else np.zeros(count)
+    also, words = (model_size, data, new_data, model.measurements.along), words_of(model.measurements)
+    return Prediction(size, interval, se.reshape(shape), *asked, model.prior, *also, words["name"], words["unit"])
 
 
 def predictive(model: CriticalModel, columns: Mapping) -> tuple[np.ndarray, np.ndarray]:
     """Means and variances [g, m] of the log10 critical sizes of conditions, under each member of the posterior."""
     rows, offset = rows_of(model.terms, columns, model.prior)
     mean, variance = normals(model.posterior, rows)
-    return mean + offset, variance + model.posterior.deviations[:, 2:] ** 2
+    return mean + offset, variance + model.posterior.deviations[:, -1:] ** 2
 
 
-def _terms(data: Measurements) -> Terms:
-    """What measurements can tell; InputError where they are too few or do not tell it apart."""
-    domain, count = {}, len(data.family)
-    for name in OPTIONAL:
-        known = np.isfinite(getattr(data, name))
-        if known.any() and not known.all():
-            raise InputError(f"{name} is missing in {count - known.sum()} of {count} measurements: give it for all.")
-        values = getattr(data, name) if count else [np.nan]
-        domain[name] = float(np.min(values)), float(np.max(values))
-    covariates = tuple(name for name, (low, high) in domain.items() if high > SAME * low)
-    needed = 1 + len(covariates) + SPARE
-    if count < needed:
-        reasons = ", ".join(f"{why}: {curves}" for why, curves in data.censored.items())
-        also = f" (and {sum(data.censored.values())} curves without one; {reasons})" if reasons else ""
-        if not count:
-            raise InputError(f"there is no measured critical size{also} to predict from: measure where models change.")
-        raise InputError(
-            f"there are {count} measured critical sizes{also}: the regression with "
-            f"{' and '.join(('intercept', *covariates))} needs {needed}."
-        )
-    logs = np.stack([np.zeros(count), *(np.log10(getattr(data, name)) for name in covariates)], axis=1)[:, 1:]
-    center = logs.mean(axis=0)
-    if np.linalg.matrix_rank(logs - center, tol=1e-3 * np.sqrt(count)) < len(covariates):
-        raise InputError("data_size and data_complexity change together in all measurements: vary one on its own.")
-    families, objectives = (tuple(sorted(set(names))) for names in (data.family, data.objective))
-    return Terms(families, objectives, covariates, center, domain)
-
-
-def _check_name(terms: Terms, name: str, value: str, new: bool) -> None:
-    known = {"family": terms.families, "objective": terms.objectives}[name]
-    if new and value in known:
-        raise InputError(f"{name} {value!r} has been measured: leave new_{name} out.")
-    if new and len(known) < 2:
-        raise InputError(f"{known[0]!r} is the only {name} measured: measure two before a new one is predicted.")
-    if not new and value not in known:
-        raise InputError(f"{name} is {value!r}, not measured: choose from {', '.join(known)}, or ask for new_{name}.")
-
-
-def _check_number(terms: Terms, name: str, value, beyond: float) -> None:
-    low, high = terms.domain[name]
-    if not np.isfinite(low):
-        if value is not None:
-            raise InputError(f"{name} is {value}, but no measurement says its own: leave it out.")
-        return
-    if value is None:
-        raise InputError(f"{name} is missing: give a number from {low:g} to {high:g}.")
-    if not beyond >= 1:
-        raise InputError(f"beyond is {beyond}: give a factor of 1 or more.")
-    factor = beyond if name in terms.covariates else min(beyond, SAME)
-    inside = (np.asarray(value) >= low / factor) & (np.asarray(value) <= high * factor)
-    if not np.all(inside):
-        words = f"outside the measured {low:g} to {high:g} by more than a factor of {factor:g}"
-        raise InputError(f"{name} is {value}, {words}: measure there.")
-
-
-def _article(columns: Mapping) -> np.ndarray:
-    """log10 of the article's formula; without a complexity its factor is left out."""
-    names = zip(columns["family"], columns["objective"], strict=True)
-    sizes = [ARTICLE_FAMILY.get(family, 1e7) * ARTICLE_OBJECTIVE.get(objective, 1.0) for family, objective in names]
-    bits = np.asarray(columns["data_complexity"], float)
-    return np.log10(sizes) + np.log10(1 + 0.5 * np.where(np.isfinite(bits), np.log10(bits), 0) / 7)
-
-
-def _held_out(others: Measurements, own: Measurements, prior: str) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted - measured log10 sizes of `own`, and whether they are in their intervals; NaN where there are none."""
-    nothing = np.full((2, len(own.family)), np.nan)
-    try:
-        model = fit(others, prior=prior)
-    except InputError:
-        return tuple(nothing)
-    if len(model.terms.objectives) < 2 and set(own.objective) - set(model.terms.objectives):
-        return tuple(nothing)
-    mean, variance = predictive(model, own._asdict())
-    middle, ends, _ = spread(model.posterior.weight, mean, variance + standard_errors(own) ** 2)
-    y = np.log10(own.critical_size)
-    return middle - y, (ends[:, 0] <= y) & (y <= ends[:, 1])
+def _levels(group_by: Group | Sequence[Group]) -> tuple[str, ...]:
+    levels = (group_by,) if isinstance(group_by, str) else tuple(dict.fromkeys(group_by))
+    for level in levels:
+        if level not in GROUPS:
+            raise InputError(f"group_by has {level!r}: choose from {', '.join(GROUPS)}.")
+    if not levels:
+        raise InputError(f"group_by is empty: choose one or several of {', '.join(GROUPS)}.")
+    return levels

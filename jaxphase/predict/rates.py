@@ -11,8 +11,9 @@ import xarray as xr
 
 from jaxphase.curves import at_best_rate
 
-from .measurements import Measurements, open_sweep
+from .measurements import Measurements
 from .next_runs import MARGIN
+from .sweeps import open_sweep
 
 
 class LearningRate(NamedTuple):
@@ -55,7 +56,8 @@ def learning_rates(paths: Iterable[str | Path], found: Measurements) -> tuple[Le
     """The learning rates of each family and objective of which there are sweeps among `paths` (tables say nothing).
 
     found: the measured critical sizes. Models are near the transition of their data size if they lie within its 95 %
-    interval and half a decade beyond, or if none does the nearest; the best rate is that of `curves.at_best_rate`.
+    interval and half a decade beyond, or if none does the nearest; the best rate is that of `curves.at_best_rate`. Of
+    critical sizes that are not of models, sweeps of several rates say nothing.
     """
     best, used = defaultdict(list), defaultdict(list)
     kinds = defaultdict(set)
@@ -65,7 +67,7 @@ def learning_rates(paths: Iterable[str | Path], found: Measurements) -> tuple[Le
         of = spec["family"], spec["objective"]
         kinds[of].add(spec["parametrization"])
         if "learning_rate" in data.dims:
-            best[of] += _near_transitions(data, found, of)
+            best[of] += _near_transitions(data, found, of) if found.along == "model" else []
         else:
             used[of].append((float(np.ravel(spec["learning_rate"])[0]), False))
     rates = []

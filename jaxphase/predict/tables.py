@@ -12,76 +12,75 @@ from rich.text import Text
 from jaxphase.wording import exactly, in_figures
 
 from .allocation import Allocation
-from .critical import CriticalModel, FamilyErrors, Prediction
+from .critical import CriticalModel, Prediction
 from .hardware import DAY, UTILIZATION, Hardware
+from .held_out import PLURAL, GroupErrors
 from .losses import Losses
+from .measurements import GROUPS, words_of
 from .next_runs import Recommendation
 from .surface import Surface
 
 LITTLE = 0.05  # of an interval
-_OF = {"data_size": "data size", "data_complexity": "complexity of the data"}
-_SCATTER = ("deviation of families", "deviation of objectives", "scatter about the law")
+_ONE = {"data": "data set"}
 
 
 def found(model: CriticalModel) -> Group:
     """Exponents, effects and scatter with 95 % intervals, in decades of critical size."""
-    data, terms = model.measurements, model.terms
-    count = f"{len(data.family)} measured critical sizes, {sum(data.censored.values())} curves without one"
+    data, words = model.measurements, words_of(model.measurements)
     table = _table("", "", "decades >", "95 % interval >")
-    rows = [(f"exponent of {_OF[name]}", "") for name in terms.covariates]
-    rows += [("family", name) for name in terms.families] if len(terms.families) > 1 else []
-    rows += [("objective", name) for name in terms.objectives] if len(terms.objectives) > 1 else []
-    effects = [(model.exponents, model.exponents_interval)]
-    effects += [(model.family_effects, model.family_effects_interval)] if len(terms.families) > 1 else []
-    effects += [(model.objective_effects, model.objective_effects_interval)] if len(terms.objectives) > 1 else []
-    numbers = [np.concatenate(parts) for parts in zip(*effects, strict=True)]
-    for (what, name), value, ends in zip(rows, *numbers, strict=True):
-        table.add_row(what, escape(name), f"{value:+.2f}", f"{ends[0]:+.2f} to {ends[1]:+.2f}")
-    for what, value, ends in zip(_SCATTER, model.deviations, model.deviations_interval, strict=True):
+    for name, value, ends in zip(model.terms.covariates, model.exponents, model.exponents_interval, strict=True):
+        table.add_row(f"exponent of {escape(words[name])}", "", *_with_interval(value, ends, "+.2f"))
+    for level, effects in model.effects.items():
+        names = model.terms.levels[level]
+        for name, value, ends in zip(names, effects.value, effects.interval, strict=True) if len(names) > 1 else ():
+            table.add_row(_ONE.get(level, level), escape(name), *_with_interval(value, ends, "+.2f"))
+    scatter = *(f"deviation of {PLURAL[level]}" for level in model.terms.levels), "scatter about the law"
+    for what, value, ends in zip(scatter, model.deviations, model.deviations_interval, strict=True):
         if np.isfinite(value):
-            table.add_row(what, "", f"{value:.2f}", f"{ends[0]:.2f} to {ends[1]:.2f}")
+            table.add_row(what, "", *_with_interval(value, ends, ".2f"))
+    count = f"{len(data.family)} measured {words['name']}s, {sum(data.censored.values())} curves without one"
     return _titled(f"What was found: {count}{_prior(model.prior)}", table)
 
 
 def predicted(prediction: Prediction) -> str:
     """The prediction in a sentence."""
     low, high = map(in_figures, prediction.interval)
-    new = [name for name in ("family", "objective") if getattr(prediction, f"new_{name}")]
+    new = [name for name in GROUPS if getattr(prediction, f"new_{name}")]
     of = ", ".join(filter(None, _condition(prediction)))
     measured = f" (its {' and '.join(new)} not measured)" if new else ""
-    size = f"{in_figures(float(prediction.size))} parameters, 95 % interval {low} to {high}"
-    return f"Critical size expected of {of}{measured}: {size}{_prior(prediction.prior)}."
+    size = f"{in_figures(float(prediction.size))} {prediction.unit}, 95 % interval {low} to {high}"
+    name = prediction.name[:1].upper() + prediction.name[1:]
+    return f"{name} expected of {of}{measured}: {size}{_prior(prediction.prior)}."
 
 
-def left_out(errors: FamilyErrors) -> Group:
-    """The errors in predicting each family from the others."""
-    title = f"Each family predicted from the others: error {errors.overall:.2f} decades, "
+def left_out(errors: GroupErrors) -> Group:
+    """The errors in predicting each group from the others."""
+    group = _ONE.get(errors.by, errors.by)
+    title = f"Each {group} predicted from the others: error {errors.overall:.2f} decades, "
     title += f"that of the mean of the others {errors.baseline:.2f}"
-    table = _table("family", "measured >", "in their 95 % interval >", "mean error, decades >", "rms >")
-    for name, count, inside, bias, rms in zip(*errors[:5], strict=True):
+    table = _table(group, "measured >", "in their 95 % interval >", "mean error, decades >", "rms >")
+    for name, count, inside, bias, rms in zip(*errors[1:6], strict=True):
         cells = (f"{inside:.0f}", f"{bias:+.2f}", f"{rms:.2f}") if np.isfinite(rms) else ("too few left", "", "")
         table.add_row(escape(name), str(count), *cells)
     return _titled(title, table)
 
 
 def next_runs(offers: Sequence[Recommendation], machines: Sequence[Hardware | None]) -> Group:
-    """Recommended sweeps; where no data size is known there are no machines, and costs are relative."""
-    first, relative = offers[0], machines[0] is None
-    table = _table("sweep", "models", "cost" if relative else "FLOP, machine", "interval,\ndecades >")
+    """Recommended sweeps; where operations are not known there are no machines, and costs are relative."""
+    first, missing = offers[0], offers[0].missing
+    table = _table("sweep", "models", "cost" if missing else "FLOP, machine", "interval,\ndecades >")
     for offer, machine in zip(offers, machines, strict=True):
-        low, high = in_figures(offer.sizes[0]), in_figures(offer.sizes[-1])
-        models = f"{len(offer.sizes)} sizes, {low} to {high},\n{offer.seeds} seeds of each"
-        cost = f"{offer.flops / first.flops:.2g}" if relative else f"{offer.flops:.1e}, {_machine(machine)}"
+        cost = f"{offer.flops / first.flops:.2g}" if missing else f"{offer.flops:.1e}, {_machine(machine)}"
         after = f"{offer.decades:.3f}\n-> {offer.decades_after:.3f}"
-        table.add_row(escape("\n".join(filter(None, _condition(offer)))), models, cost, after)
+        table.add_row(escape("\n".join(filter(None, _condition(offer)))), _models(offer), cost, after)
     machine = (
         f"The machine is the least of which one does the sweep in {DAY / 3600:.0f} h, if {100 * UTILIZATION:.0f} % of "
         "its published dense rate is achieved (bfloat16; float32 on CPUs): an assumption."
     )
-    table.caption = "Costs are relative, as no data size is known." if relative else machine
+    table.caption = f"Costs are relative, as no {missing} is known." if missing else machine
     most = max(1 - offer.decades_after / offer.decades for offer in offers)
     if most < LITTLE:
-        table.caption += f" No sweep narrows the interval by more than {100 * most:.0f} %: the rest is scatter."
+        table.caption += f" No sweep narrows the interval by more than {max(100 * most, 1):.0f} %."
     return _titled(f"What to run next: the width of the interval above, before and after{_prior(first.prior)}", table)
 
 
@@ -116,8 +115,21 @@ def _prior(prior: str) -> str:
 
 def _condition(of: Prediction | Recommendation) -> tuple[str, str]:
     """Names and numbers of a condition in words."""
-    words = (("data size", of.data_size), ("complexity", of.data_complexity))
-    return f"{of.family}, {of.objective}", ", ".join(f"{name} {exactly(value)}" for name, value in words if value)
+    words = {"data size": of.data_size, "complexity": of.data_complexity, "model size": of.model_size}
+    names = filter(None, (getattr(of, level) for level in GROUPS))
+    return ", ".join(names), ", ".join(f"{name} {exactly(value)}" for name, value in words.items() if value)
+
+
+def _models(offer: Recommendation) -> str:
+    low, high = in_figures(offer.sizes[0]), in_figures(offer.sizes[-1])
+    if offer.along == "steps":
+        return f"trained for {high} steps,\n{offer.seeds} seeds"
+    kind = "data sizes" if offer.along == "data" else "sizes"
+    return f"{len(offer.sizes)} {kind}, {low} to {high},\n{offer.seeds} seeds of each"
+
+
+def _with_interval(value: float, ends: np.ndarray, digits: str) -> tuple[str, str]:
+    return f"{value:{digits}}", f"{ends[0]:{digits}} to {ends[1]:{digits}}"
 
 
 def _machine(machine: Hardware) -> str:

@@ -16,6 +16,7 @@ from jaxphase.readers.table import Row, Table, absent, listed, number
 # What training steps are usually called, most particular first.
 TIMES = ("_step", "step", "Step", "global_step", "train/global_step", "trainer/global_step", "epoch")
 AXES = ("data_size", "size", "seed", "step")
+MODEL = "model"
 _EXAMPLE = "such as 'model-{size}-seed{seed}'"
 
 
@@ -55,11 +56,13 @@ def curves_of(
     """The Dataset of `jaxphase.read`, whose options these are, from the rows of a table."""
     if run is not None:
         table, x, by, group = _by_name(table, run, x, by, group)
+    if x is None and step == "all":
+        table, x = _of_one_model(table)
     columns = _checked(table, x, y, by, group, time or table.time)
     if columns.time is None:
-        columns = columns._replace(time=_usual_time(table, columns))
+        columns = columns._replace(time=_usual_time(table, columns, step == "all"))
     if step is not None and columns.time is None:
-        raise InputError(f"step is {step!r}, but {table.source} has no training steps: name their column as time.")
+        raise InputError(_without_steps(table, step))
     measured = _measured(table, columns)
     return _dataset(measured if step == "all" else _at(measured, step, table.source), columns, step == "all")
 
@@ -97,6 +100,14 @@ def _by_name(table: Table, run: str, x: str | None, by: str | None, group: str |
     return table._replace(rows=rows, columns=tuple(dict.fromkeys((*table.columns, *told)))), x, by, group
 
 
+def _of_one_model(table: Table) -> tuple[Table, str | None]:
+    """The log of a single run, which says no size, as that of one model of size 1; others as they are."""
+    if len({row.run for row in table.rows}) > 1:
+        return table, None
+    rows = [row._replace(cells={**row.cells, MODEL: 1}) for row in table.rows]
+    return table._replace(rows=rows, columns=(*table.columns, MODEL)), MODEL
+
+
 def _checked(table: Table, x, y, by, group, time) -> Columns:
     """The columns, all of them there."""
     free = [name for name in table.columns if name not in (x, by, group, time)]
@@ -110,7 +121,7 @@ def _checked(table: Table, x, y, by, group, time) -> Columns:
         y = tuple(free)
     if x is None or not y:
         needs = "a column of sizes as x and of values as y" if x is None else "columns of values as y"
-        raise InputError(f"{table.source} needs {needs}: choose from {listed(table.columns)}.")
+        raise InputError(f"{table.source} needs {needs}: choose from {listed(free if x == MODEL else table.columns)}.")
     for field, name in (("x", x), *(("y", name) for name in y), ("by", by), ("group", group), ("time", time)):
         if name is not None and name not in table.columns:
             raise InputError(
@@ -121,11 +132,12 @@ def _checked(table: Table, x, y, by, group, time) -> Columns:
     return Columns(x, y, by, group, time)
 
 
-def _usual_time(table: Table, columns: Columns) -> str | None:
-    """A column whose name says that it holds training steps, where something tells which run a row is of."""
+def _usual_time(table: Table, columns: Columns, every_step: bool) -> str | None:
+    """A column whose name says that it holds training steps, where something tells which run a row is of, or all are
+    asked for."""
     x, y, by, group, _ = columns
     time = next((name for name in TIMES if name in table.columns and name not in (x, *y, by, group)), None)
-    if time is None or by or all(row.run is not None for row in table.rows):
+    if time is None or by or every_step or all(row.run is not None for row in table.rows):
         return time
     models = Counter(tuple(str(row.cells.get(name)) for name in (x, group)) for row in table.rows)
     (size, _), most = models.most_common(1)[0]
@@ -135,6 +147,14 @@ def _usual_time(table: Table, columns: Columns) -> str | None:
             f"one: name the column that tells runs apart as by, or {time} as time if each size has one run."
         )
     return None
+
+
+def _without_steps(table: Table, step: float | Literal["all"]) -> str:
+    """That there are no training steps, and what to do."""
+    if step != "all":
+        return f"step is {step!r}, but {table.source} has no training steps: name their column as time."
+    remedy = f"name their column as time (it has {listed(table.columns)}), or give a row for each step"
+    return f"{table.source} has no column of training steps, such as step or epoch: {remedy}."
 
 
 def _measured(table: Table, columns: Columns) -> Measured:
@@ -162,7 +182,7 @@ def _measured(table: Table, columns: Columns) -> Measured:
             if step in steps and (row.run is None or steps[step][1] != row.run):
                 raise InputError(_repeats(row, cells, place, columns, step, steps[step][1]))
             steps[step] = number(row.cells[name], name, row.where), row.run
-    if not measured:
+    if not measured or (time and not any(any(metrics.values()) for metrics in measured.values())):
         raise InputError(f"{table.source} has no value of {listed(columns.y)}: choose from {listed(table.columns)}.")
     return measured
 
@@ -206,6 +226,7 @@ def _repeats(row, cells, place: Place, columns: Columns, step: float | None, oth
     if other is not None:
         return f"runs {other!r} and {row.run!r} are both {what}: tell them apart by their seed (by) or as a group."
     remedy = "name the column that tells them apart as " + ("group" if by else "by")
+    remedy = "name the column of sizes as x, and of seeds as by" if x == MODEL else remedy
     return f"{row.where} repeats {what}: keep one row of each, or {remedy}."
 
 

@@ -4,7 +4,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import xarray as xr
+
+import jaxphase.sweep
+from jaxphase import cli
 
 SPEC = """
 [sweep]
@@ -107,6 +112,33 @@ def test_help_is_whole_and_says_no_none(here, tmp_path, command):
     result = here(*command.split(), "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert "None" not in result.stdout and len(result.stdout.splitlines()) > 8
+
+
+def test_few_model_sizes_are_analyzed_along_data_sizes(here, monkeypatch, tmp_path):
+    """What is trained and what is judged have tests of their own: here, what the one hands to the other."""
+    axes = ("data_size", "size", "seed")
+    coordinates = {"params": ("size", [1500, 4000]), "data_size": [20, 40, 80, 160, 320]}
+    trained = xr.Dataset({"accuracy": (axes, np.zeros((5, 2, 1)))}, coordinates)
+    judged = []
+    monkeypatch.setattr(jaxphase.sweep, "run", lambda *_, **__: trained)
+    monkeypatch.setattr(cli.training, "judge", lambda data, *_: judged.append(data))
+    (tmp_path / "data.toml").write_text(
+        SPEC.replace("[sweep]", "[sweep]\nsizes = [1500, 4000]\ndata_sizes = [20, 40, 80, 160, 320]")
+    )
+    result = here("sweep", "data.toml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == (
+        "The analysis will be along data size: a curve along model size needs 5 sizes, and there are 2."
+    )
+    assert here("sweep", "data.toml", "--sizes", "1", "2", "3", "4", "5", cwd=tmp_path).stdout == ""
+    along_data, along_model = judged
+    assert along_data.params.values.tolist() == [20, 40, 80, 160, 320] and along_model is trained
+
+
+def test_too_few_sizes_of_either_kind_are_refused_before_training(refused, tmp_path):
+    (tmp_path / "few.toml").write_text(SPEC.replace("[sweep]", "[sweep]\nsizes = [1500, 4000]"))
+    sentence = refused("sweep", "few.toml", cwd=tmp_path)
+    assert sentence == "sizes are 2 and data_sizes 2, too few for a curve along either: give at least 5 of one."
 
 
 def test_importing_jaxphase_loads_no_more_than_jax():

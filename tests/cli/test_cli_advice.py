@@ -60,6 +60,34 @@ def test_a_critical_size_is_predicted_with_what_to_run_next(here, critical):
     assert "prior" not in result.stdout
 
 
+def test_a_critical_data_size_is_predicted_by_data_set(here, critical):
+    rows = ["family,objective,data,model_size,data_complexity,critical_data_size,low,high"]
+    rng = np.random.default_rng(1)
+    for i in range(24):
+        name, size = ("digits", "text", "ising")[i % 3], 10 ** rng.uniform(3, 6)
+        log = 5 + 0.5 * (name == "text") - 0.4 * np.log10(size) + 0.02 * rng.standard_normal()
+        ends = ",".join(f"{10**end:.1f}" for end in (log, log - 0.05, log + 0.05))
+        rows.append(f"mlp,vicreg,{name},{size:.0f},,{ends}")
+    (critical / "rows.csv").write_text("\n".join(rows))
+    asked = ("--along", "data", "--group-by", "data", "--data", "text", "--model-size", "10000")
+    result = here("predict", "rows.csv", *asked, "--out", "rows", cwd=critical)
+    assert result.returncode == 0, result.stderr
+    found = json.loads((critical / "rows" / "prediction.json").read_text())
+    low, high = np.log10(found["prediction"]["interval"])
+    assert low < 3.9 < high and found["prediction"]["unit"] == "rows"
+    assert len(found["model"]["data_effects"]) == 3 and found["leave_one_family_out"] is None
+    assert [entry["by"] for entry in found["leave_one_group_out"]] == ["data"]
+    said = " ".join(result.stdout.split())
+    for words in (
+        "24 measured critical data sizes",
+        "exponent of model size",
+        "Each data set predicted from the others",
+        "Critical data size expected of text, model size 10,000:",
+        "8 data sizes,",
+    ):
+        assert words in said
+
+
 def test_a_prior_is_named_wherever_it_was_used(here, critical):
     new = ("--family", "transformer", "--new-family", *ASKED[2:])
     result = here("predict", "others.csv", *new, "--prior", "article", cwd=critical)
@@ -111,6 +139,9 @@ def test_without_critical_sizes_the_curves_are_counted(refused, tmp_path):
         (["others.csv", *ASKED, "--passes", "0"], "passes is 0"),
         (["others.csv", *ASKED, "--out", "."], ". exists: name another folder"),
         ([*ASKED], "paths are missing"),
+        (["others.csv", *ASKED[2:]], "family is missing: choose from mlp, resnet, vit"),
+        (["others.csv", *ASKED, "--along", "data"], "no column model_size: give columns family, objective, model_size"),
+        (["others.csv", *ASKED, "--group-by", "data"], "has no name of its data"),
     ],
 )
 def test_bad_measurements_are_one_sentence(refused, critical, arguments, message):

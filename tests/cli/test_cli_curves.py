@@ -115,7 +115,7 @@ def test_training_times_are_told_and_drawn(here, learning):
         for metric in ("train_loss", "val_loss")
         for end in ("png", "pdf")
     }
-    assert {path.name for path in (learning / "times").iterdir()} == {"times.json", *kinds}
+    assert {path.name for path in (learning / "times").iterdir()} == {"times.json", "delays.png", "delays.pdf", *kinds}
     found = json.loads((learning / "times" / "times.json").read_text())
     assert {entry["delay"]["kind"] for entry in found["delays"]} == {"delay"}
     laws = {entry["metric"]: entry["law"]["exponent"] for entry in found["laws"]}
@@ -140,4 +140,29 @@ def test_bad_logs_are_one_sentence(refused, learning, options, message):
 
 def test_a_table_without_steps_has_no_times(refused, own):
     folder, columns = own
-    assert "has no training steps" in refused("times", "mine.csv", *columns, cwd=folder)
+    sentence = refused("times", "mine.csv", *columns, cwd=folder)
+    assert sentence.startswith("mine.csv has no column of training steps, such as step or epoch: name their column as")
+    assert "step is" not in sentence and "give a row for each step" in sentence
+
+
+def test_the_log_of_one_run_needs_no_sizes(here, refused, tmp_path):
+    """A step at 10 on the way to one at 300, with a rest between them."""
+    steps, rng = np.unique(np.geomspace(1, 1000, 60).astype(int)), np.random.default_rng(0)
+    loss = 1 / (1 + (steps / 10) ** 8) + 1 / (1 + (steps / 300) ** 8) + 0.01 * rng.standard_normal(len(steps))
+    rows = [f"{step},{value:.4f}" for step, value in zip(steps, loss, strict=True)]
+    (tmp_path / "one.csv").write_text("\n".join(["step,loss", *rows]))
+    result = here("times", "one.csv", "--y", "loss", "--out", "one", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    [curve] = json.loads((tmp_path / "one" / "times.json").read_text())["curves"]
+    first, second = (event["time"] for event in curve["events"])
+    assert first == pytest.approx(10, rel=0.1) and second == pytest.approx(300, rel=0.1)
+    [rest] = curve["plateaus"]
+    assert first < rest["begin"] < rest["end"] < second and rest["level"] == pytest.approx(1, abs=0.03)
+    assert f"{rest['begin']:.3g} to {rest['end']:.3g}" in result.stdout
+    (tmp_path / "two.csv").write_text("\n".join(["step,loss", *rows, *rows]))
+    assert "name the column of sizes as x, and of seeds as by" in refused(
+        "times", "two.csv", "--y", "loss", cwd=tmp_path
+    )
+    (tmp_path / "none.csv").write_text("step,loss\n1,\n2,\n")
+    assert "none.csv has no value of loss" in refused("times", "none.csv", "--y", "loss", cwd=tmp_path)
+    assert "columns of values as y: choose from step, loss." in refused("times", "one.csv", cwd=tmp_path)

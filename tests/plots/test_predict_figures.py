@@ -94,3 +94,17 @@ def test_predicted_critical_sizes_are_drawn_against_those_measured():
     np.testing.assert_allclose(across[..., 0], wanted, rtol=1e-4)
     labels = [text.get_text() for text in ax.figure.legends[0].get_texts()]
     assert labels == ["mlp", "resnet", "vit", "contrastive", "vicreg"]
+
+
+def test_other_critical_quantities_have_their_name_and_unit_and_groups_their_colors():
+    rng = np.random.default_rng(0)
+    data, size = np.tile(["digits", "text"], 6), 10 ** rng.uniform(3, 6, 12)
+    critical = 1e5 * size**-0.4 * np.where(data == "text", 3.0, 1.0) * np.exp(0.02 * rng.standard_normal(12))
+    columns = ["mlp"] * 12, ["vicreg"] * 12, None, None, critical, critical / 1.1, critical * 1.1
+    model = predict.fit(predict.measured(*columns, model_size=size, data=data, along="data"), group_by="data")
+    ax = plots.predictions(model)
+    assert ax.get_xlabel() == "critical data size by the model (rows)"
+    assert ax.get_ylabel() == "critical data size, measured (rows)"
+    assert ax.get_title(loc="left") == "Critical data sizes"
+    np.testing.assert_allclose(ax.containers[1].lines[0].get_ydata(), critical[data == "text"])
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["digits", "text"]

@@ -6,9 +6,9 @@ import xarray as xr
 
 from jaxphase import plots
 from jaxphase.errors import InputError
-from jaxphase.learning import Event, LearningCurve, Plateau, SizeLaw, TimeAnalysis
+from jaxphase.learning import Event, LearningCurve, SizeDelay, SizeLaw, TimeAnalysis
 from jaxphase.sweep.plan import Bucket, Lane, Plan
-from jaxphase.times import TimeLaw
+from jaxphase.times import Delay, Plateau, TimeLaw
 
 STEPS = np.array([0, 1, 3, 10, 30, 100])
 SIZES = np.array([1e3, 1e4, 1e5])
@@ -82,6 +82,8 @@ def test_steps_and_plateaus_that_were_found_are_marked(dataset):
     assert len(ax.containers) == 1
     plateau = [line.get_xydata().tolist() for line in ax.lines if line.get_linewidth() == 5]
     assert plateau == [[[1, 70], [8, 70]]]
+    words = [text.get_text() for text in ax.figure.legends[0].get_texts()]
+    assert words[-2:] == ["step, 95 % interval", "plateau"]
     assert not plots.learning_curves(dataset, "val_loss", timed([10, 20, 40]), data_size=64).containers
 
 
@@ -114,6 +116,28 @@ def test_times_are_drawn_with_their_law():
         plots.learning_times(timed([10, 20, 40]), "skill")
     with pytest.raises(InputError, match="no curve of val_loss has a change"):
         plots.learning_times(timed([np.nan] * 3), "val_loss")
+
+
+def test_delays_are_drawn_with_their_intervals_and_hollow_where_they_may_be_none():
+    def entry(data_size, size, ratio, kind, reach=1.5):
+        ends = ratio / reach, ratio * reach
+        return SizeDelay(data_size, size, Delay(ratio, ends, kind, np.ones(2), np.ones(2)))
+
+    lost = entry(64, 1e5, np.nan, "no change")
+    found = [entry(64, 1e3, 6.0, "delay"), entry(64, 1e4, 1.2, "no delay"), lost, entry(1024, 1e3, 0.3, "lead")]
+    ax = plots.delays(TimeAnalysis((), tuple(found), ()))
+    small, large = ax.containers
+    np.testing.assert_allclose(small.lines[0].get_xydata(), [(1e3, 6), (1e4, 1.2)])
+    np.testing.assert_allclose(np.array(small.lines[2][0].get_segments())[..., 1], [(4, 9), (0.8, 1.8)])
+    np.testing.assert_allclose(large.lines[0].get_xydata(), [(1e3, 0.3)])
+    filled = [line.get_xydata().tolist() for line in ax.lines if line.get_zorder() == 3]
+    assert filled == [[[1e3, 6]], [[1e3, 0.3]]]
+    assert any(list(line.get_ydata()) == [1, 1] for line in ax.lines)
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["data size 64", "data size 1,024"]
+    low, high = ax.get_ylim()
+    assert low < 0.2 and high > 9
+    with pytest.raises(InputError, match="no delays to draw: measure train_loss and val_loss"):
+        plots.delays(TimeAnalysis((), (lost,), ()))
 
 
 def test_a_plan_is_drawn_with_every_model_in_its_block():

@@ -11,7 +11,8 @@ from scipy.stats import multivariate_normal, norm
 from jaxphase import analysis, curves
 from jaxphase.errors import InputError
 from jaxphase.findings import Analysis, Finding, Interval
-from jaxphase.predict.critical import columns_of, critical_size, fit, leave_one_family_out, rows_of
+from jaxphase.predict.critical import columns_of, critical_size, fit, rows_of
+from jaxphase.predict.held_out import leave_one_family_out
 from jaxphase.predict.measurements import measured, read_measurements, standard_errors, subset
 from jaxphase.predict.next_runs import Recommendation, devices_needed, recommend
 from jaxphase.predict.pooling import posterior, quantile

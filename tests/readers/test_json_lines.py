@@ -125,7 +125,7 @@ def test_bad_lines_are_named(tmp_path, refused):
     assert "config.seed is missing in line 11" in said({**good, "config": {"params": 1}})
     assert "line 11 of" in said(good) and "repeats config.params 1000000.0, config.seed '0'" in said(good)
     assert "'loss'" in said(y="loss") and "eval.loss" in said(y="loss")
-    assert "no training steps" in said(step=5) and "no training steps" in said(step="all")
+    assert "no training steps" in said(step=5) and "no column of training steps" in said(step="all")
     assert "column that" in said(time="step")
     (tmp_path / "a.jsonl").write_text("\n")
     assert "is empty" in refused(tmp_path / "a.jsonl", **COLUMNS)
