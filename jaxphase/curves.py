@@ -37,10 +37,12 @@ def read(
     a folder        one file per run at any depth: event files, or without them JSON lines, or without those .csv. The
                     name of a run is the path of its folder (event files) or of its file without suffix, from there
 
-    x: the column of model sizes, positive numbers, such as 350000 or 125M. y: one column of measured values or several;
-    by default all of a .nc, and the only one where there is but one. by: the column that tells repeated runs (seeds) of
-    one size apart. group: a column of positive numbers, such as the data size, with one curve for each of its values.
-    Where runs have names, a column of these three may be given in any one of a run's rows.
+    x: the column of model sizes, positive numbers, such as 350000 or 125M; in a table without names of runs by default
+    one that is called params, parameters, size or the like, and then by and group those called seed and data_size.
+    y: one column of measured values or several; by default all of a .nc, and all others that hold numbers of a table.
+    by: the column that tells repeated runs (seeds) of one size apart. group: a column of positive numbers, such as the
+    data size, with one curve for each of its values. Where runs have names, a column of these three may be given in any
+    one of a run's rows.
     run: a pattern of the names of runs, whose groups are columns: "gpt-{size}-seed{seed}" or, as a regular expression
     to be found in the name, r"gpt-(?P<size>[0-9.]+[kMB])-seed(?P<seed>[0-9]+)"; {name} is (?P<name>[0-9A-Za-z.]+). The
     groups size, seed and data_size are x, by and group unless these are given. Where a column has the names (.csv,

@@ -51,6 +51,18 @@ def test_a_table_becomes_curves_over_group_size_and_seed(table):
     ]
 
 
+def test_columns_of_usual_names_need_no_naming(table):
+    rows = [f"{row},{name}" for row, name in zip(ROWS, "abcdefghijklmnopqrst", strict=True)]
+    path = table(*rows, header="Params,seed,Data_Size,accuracy,loss,name")
+    named = read(path, x="Params", y=("accuracy", "loss"), by="seed", group="Data_Size")
+    xr.testing.assert_identical(read(path), named)
+    assert list(read(path, y="loss").data_vars) == ["loss"]
+    # Whoever names the sizes names the rest: repeats are then the rows in order, and seed is no metric either.
+    by_order = read(path, x="Params")
+    assert list(by_order.data_vars) == ["accuracy", "loss"] and by_order.sizes["seed"] == 4
+    assert "data_size" not in by_order.coords
+
+
 def test_sizes_may_have_the_suffix_that_names_of_models_have(table):
     sizes = {"350000": 3.5e5, "70m": 7e7, "0.57G": 5.7e8, "1.1B": 1.1e9, "8.21e2 M": 8.21e8, "64k": 6.4e4, "1T": 1e12}
     data = read(table(*(f"{size},0,4.1M,0.5,1" for size in sizes)), x="params", y="loss", group="tokens")
@@ -118,8 +130,11 @@ def test_a_table_that_cannot_hold_curves_is_refused(table, tmp_path):
 
 
 def test_a_csv_needs_its_columns_named_and_other_files_are_refused(table, tmp_path):
-    assert "params, seed, tokens" in message(read, table(*ROWS), x="params")
-    assert "params, seed, tokens" in message(read, table(*ROWS), y=("loss",))
+    header = "width,seed,tokens,accuracy,loss"
+    assert "needs a column of sizes as x and of values as y" in message(read, table(*ROWS, header=header))
+    assert "width, seed, tokens" in message(read, table(*ROWS, header=header), y=("loss",))
+    words = [",".join([*row.split(",")[:3], "good", "bad"]) for row in ROWS]
+    assert "needs columns of values as y" in message(read, table(*words, header=HEADER.replace("tokens", "data_size")))
     assert "table.xlsx" in message(read, tmp_path / "table.xlsx", x="params", y="loss")
 
 

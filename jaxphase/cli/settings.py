@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jaxphase.cli.shared import Name, Names, Rates, SomeNames, Whole, Wholes
+from jaxphase.cli.shared import Name, Names, Rates, SomeNames, Whole, Wholes, say
 from jaxphase.config import SweepSpec
 from jaxphase.errors import InputError
 
@@ -70,13 +70,13 @@ class Columns:
     """What is where in a table or log."""
 
     x: Name = None
-    """The column of sizes."""
+    """The column of sizes, by default one called params, parameters, size or the like."""
     y: Names = ()
-    """The columns of metrics."""
+    """The columns of metrics, by default all others that hold numbers."""
     by: Name = None
-    """The column that tells repeats (seeds) apart, or runs by their names."""
+    """The column that tells repeats (seeds) apart, or runs by their names; where --x is left out, one called seed."""
     group: Name = None
-    """The column of a second control parameter, such as data size."""
+    """The column of a second control parameter, such as data size; where --x is left out, one called data_size."""
     run: Name = None
     """A pattern of the names of runs, such as gpt-{size}-seed{seed}."""
     time: Name = None
@@ -86,7 +86,12 @@ class Columns:
         """The curves of a file at a training step, the last of each run, or all."""
         from jaxphase.curves import read
 
-        return read(file, **vars(self), step=step)
+        data = read(file, **vars(self), step=step)
+        if self.x is None and self.run is None and file.suffix != ".nc":
+            meant = {"params": "model size (--x)", "seed": "repeats (--by)", "data_size": "data size (--group)"}
+            said = [f"{data[at].attrs['long_name']} for {what}" for at, what in meant.items() if at in data.coords]
+            say(f"{file} is read with {', '.join(said)}.")
+        return data
 
     def read_along_steps(self, file: Path) -> "xr.Dataset":
         """Learning curves of a file, of which one is enough, and no size is needed where there is but one run."""

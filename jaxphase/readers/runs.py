@@ -12,9 +12,8 @@ import xarray as xr
 
 from jaxphase.errors import InputError
 from jaxphase.readers.table import Row, Table, absent, listed, number
+from jaxphase.readers.usual import DATA_SIZES, SEEDS, SIZES, TIMES, of_numbers, usual
 
-# What training steps are usually called, most particular first.
-TIMES = ("_step", "step", "Step", "global_step", "train/global_step", "trainer/global_step", "epoch")
 AXES = ("data_size", "size", "seed", "step")
 MODEL = "model"
 _EXAMPLE = "such as 'model-{size}-seed{seed}'"
@@ -56,6 +55,9 @@ def curves_of(
     """The Dataset of `jaxphase.read`, whose options these are, from the rows of a table."""
     if run is not None:
         table, x, by, group = _by_name(table, run, x, by, group)
+    if x is None and not any(row.run for row in table.rows) and (x := usual(table, SIZES, (*y, by, group, time))):
+        by = by or usual(table, SEEDS, (*y, group, time))
+        group = group or usual(table, DATA_SIZES, (*y, time))
     if x is None and step == "all":
         table, x = _of_one_model(table)
     columns = _checked(table, x, y, by, group, time or table.time)
@@ -119,6 +121,8 @@ def _checked(table: Table, x, y, by, group, time) -> Columns:
         )
     if not y and table.time and len(free) == 1:
         y = tuple(free)
+    elif not y and x is not None and not table.time:
+        y = of_numbers(table, (x, by, group, time))
     if x is None or not y:
         needs = "a column of sizes as x and of values as y" if x is None else "columns of values as y"
         raise InputError(f"{table.source} needs {needs}: choose from {listed(free if x == MODEL else table.columns)}.")
@@ -136,7 +140,7 @@ def _usual_time(table: Table, columns: Columns, every_step: bool) -> str | None:
     """A column whose name says that it holds training steps, where something tells which run a row is of, or all are
     asked for."""
     x, y, by, group, _ = columns
-    time = next((name for name in TIMES if name in table.columns and name not in (x, *y, by, group)), None)
+    time = usual(table, TIMES, (x, *y, by, group))
     if time is None or by or every_step or all(row.run is not None for row in table.rows):
         return time
     models = Counter(tuple(str(row.cells.get(name)) for name in (x, group)) for row in table.rows)

@@ -56,6 +56,11 @@ def number(cell: Any, column: str, where: str, *, positive: bool = False) -> flo
     return math.nan
 
 
+def is_number(cell: Any) -> bool:
+    """Whether a cell is a number, NaN and infinity among them."""
+    return _parsed(cell, False) is not None
+
+
 def listed(names) -> str:
     """The names in a row, the first of them if they are many."""
     names = [str(name) for name in names]
