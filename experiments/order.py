@@ -2,11 +2,11 @@
 
     python experiments/order.py [--count 200]
 
-Families of six kinds, with 16 and with 48 seeds; sizes in ratios of 16 to 64, exponents, noise and controls are drawn
+Families of seven kinds, with 16 and with 48 seeds; sizes in ratios of 16 to 64, exponents, noise and controls are drawn
 anew every time. First order: outcomes in two heaps, with odds that sharpen. Continuous: a sigmoid that sharpens; or an
 order parameter that is zero on one side and a root on the other, rounded by a Gaussian that narrows, and |m| and m**2
-of the Curie-Weiss magnet. Crossover: one curve at every size, which may shift, grow and have a round corner. None:
-straight lines. Writes order.json and order.png.
+of the Curie-Weiss magnet. Crossover: one curve at every size, which may shift, grow and have a round corner; or
+outcomes in two heaps with the same odds at every size. None: straight lines. Writes order.json and order.png.
 """
 
 import argparse
@@ -87,6 +87,15 @@ def crossover(rng: np.random.Generator, seeds: int) -> tuple:
     return size, control, scattered(rng, mean, size, place, width, seeds)
 
 
+def split_crossover(rng: np.random.Generator, seeds: int) -> tuple:
+    """Outcomes in two heaps whose odds turn over the same range of controls at every size, which may shift."""
+    size, control, _ = circumstances(rng)
+    shift = rng.choice([0, 0.05]) * np.log(size[:, None] / size[0])
+    odds = 1 / (1 + np.exp(-rng.uniform(5, 15) * (control - shift)))
+    state = rng.random((*odds.shape, seeds)) < odds[..., None]
+    return size, control, state + rng.uniform(0.03, 0.1) * rng.standard_normal(state.shape)
+
+
 def none(rng: np.random.Generator, seeds: int) -> tuple:
     size, control, _ = circumstances(rng)
     mean = rng.choice([0, 1]) * control + rng.choice([0, 0.3]) * np.log(size / size[0])[:, None]
@@ -100,6 +109,7 @@ FAMILIES = {
     "continuous, root": root,
     "Curie-Weiss |m| or m²": magnet,
     "crossover": crossover,
+    "crossover, two heaps": split_crossover,
     "none": none,
 }
 

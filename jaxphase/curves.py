@@ -54,7 +54,8 @@ def read(
 
     Returns a Dataset in memory with dims (data_size?, size, seed, step?), sizes also as coordinate `params`. What was
     not measured, or is not finite, is NaN. Warns in one sentence of a log that ends within a record. Raises InputError
-    for anything that does not hold curves of five sizes or more, or five data sizes for `along_data`.
+    for anything that does not hold curves of five sizes or more, or five data sizes for `along_data`; with an axis of
+    steps, for learning curves, one size is enough.
     """
     path = Path(path)
     if path.suffix == ".nc":
@@ -62,9 +63,11 @@ def read(
             if value is not None:
                 raise InputError(f"{name} is {value!r}, but {path} names its own axes: leave {name} out.")
         data = _read_netcdf(path, _names(y))
-        return data if step in (None, "all") else at_step(data, step)
-    table = read_table(path)
-    return _readable(curves_of(table, x=x, y=_names(y), by=by, group=group, run=run, time=time, step=step), str(path))
+        data = data if step in (None, "all") else at_step(data, step)
+    else:
+        table = read_table(path)
+        data = curves_of(table, x=x, y=_names(y), by=by, group=group, run=run, time=time, step=step)
+    return _check_form(data, str(path)) if step == "all" else _readable(data, str(path))
 
 
 def read_csv(
@@ -228,7 +231,7 @@ def _read_netcdf(path: Path, metrics: tuple[str, ...]) -> xr.Dataset:
             listed = ", ".join(metrics_of(data)) or "none"
             raise InputError(f"y is {name!r}, a metric that {path} lacks: choose from {listed}.")
     others = [name for name in metrics_of(data) if metrics and name not in metrics]
-    return _readable(data.drop_vars(others), str(path))
+    return data.drop_vars(others)
 
 
 def _names(y: str | Sequence[str] | None) -> tuple[str, ...]:

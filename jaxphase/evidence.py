@@ -11,7 +11,10 @@ import numpy as np
 
 from jaxphase import scaling
 from jaxphase.scaling import COLLAPSE_KINDS, ORDERS
+from jaxphase.scaling.odds import combined
 from jaxphase.scaling.order import RATE as TWO_HEAPS
+from jaxphase.scaling.order import SHAPES
+from jaxphase.wording import in_figures
 
 LEAST_DATA_SIZES = 3
 VERDICTS = ("transition (first order)", "transition (continuous)", "crossover", "none", "undecided")
@@ -100,23 +103,18 @@ def _verdict(order: scaling.Order, collapse: scaling.Collapse) -> str:
 def _reasons(
     order: scaling.Order, collapse: scaling.Collapse, data_sizes: np.ndarray, size: str, second: str
 ) -> list[str]:
-    low, high = order.sharpening_interval
-    reasons = [
-        f"the width goes as {second} to the power {-order.sharpening:.2f} [{-high:.2f}, {-low:.2f}]"
-        if np.isfinite(order.sharpening)
-        else f"fewer than three {second}s have a width that the {size}s resolve"
-    ]
+    reasons = _narrowing(order, data_sizes, size, second)
     low, high = order.peak_growth_interval
     if np.isfinite(order.peak_growth):
         reasons.append(
             f"the largest variance over seeds goes as {second} to the power {order.peak_growth:.2f} "
             f"[{low:.2f}, {high:.2f}]"
         )
-    if order.judged >= 0:
-        p_value = order.two_heaps[order.judged]
+    p_value = combined(order.two_heaps)
+    if np.isfinite(p_value):
         heaps = "fall into two heaps" if p_value < TWO_HEAPS else "have one peak"
-        where = f"at {second} {data_sizes[order.judged]:,.6g}"
-        reasons.append(f"where equal models scatter most, they {heaps} {where} (p = {p_value:.2g})")
+        together = f"p = {p_value:.2g}, {np.isfinite(order.two_heaps).sum()} {second}s together"
+        reasons.append(f"where equal models scatter most, they {heaps} ({together})")
     fell = COLLAPSE_KINDS[collapse.kind]
     if np.isfinite(collapse.inverse_nu):
         words = {
@@ -127,3 +125,21 @@ def _reasons(
         low, high = collapse.inverse_nu_interval
         reasons.append(f"{words} [{low:.2f}, {high:.2f}], chi-squared {collapse.chi2_per_dof:.1f} a degree of freedom")
     return reasons
+
+
+def _narrowing(order: scaling.Order, data_sizes: np.ndarray, size: str, second: str) -> list[str]:
+    """What the width of the change does; that of an onset is of its corner, whose power is not 1/nu."""
+    if not np.isfinite(order.sharpening):
+        return [f"fewer than three {second}s have a width that the {size}s resolve"]
+    low, high = order.sharpening_interval
+    power = f"{second} to the power {-order.sharpening:.2f} [{-high:.2f}, {-low:.2f}]"
+    if SHAPES[order.shape] == "sigmoid":
+        return [f"the width goes as {power}"]
+    last = order.judged
+    place = order.center[last] + 1.96 * order.center_se[last] * np.array([0, -1, 1])
+    with np.errstate(over="ignore"):
+        center, *ends = (in_figures(end) for end in 10**place)
+    return [
+        f"the curves set in at a corner, whose width goes as {power}",
+        f"at {second} {data_sizes[last]:,.6g} they set in at {size} {center} [{ends[0]}, {ends[1]}]",
+    ]

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,24 @@ def test_each_kind_is_told_from_its_curves_and_scatter(family, power, verdict):
     assert low < power < high or abs(evidence.collapse.inverse_nu - power) < 0.1
     assert "the width goes as model size to the power" in evidence.reasons[0] and len(evidence.reasons) == 4
     assert "variance over seeds goes as model size" in evidence.reasons[1]
-    assert "at model size 4,096" in evidence.reasons[2] and "data size" not in " ".join(evidence.reasons)
+    heaps = "fall into two heaps" if "first order" in verdict else "have one peak"
+    assert f"they {heaps} (p = " in evidence.reasons[2] and "4 model sizes together)" in evidence.reasons[2]
+    assert "data size" not in " ".join(evidence.reasons)
+
+
+def test_an_onset_is_called_one_with_its_place_and_no_width_of_a_sigmoid():
+    """A square root whose corner narrows as the data size to the power -1/2, at 10**4.6."""
+    rng, width = np.random.default_rng(5), 0.6 * (DATA_SIZES[:, None] / 64.0) ** -0.5
+    mean = 0.1 + 0.4 * np.sqrt((LOG + np.hypot(LOG, width)) / 2)
+    evidence = weigh("ability", mean[..., None] + 0.02 * rng.standard_normal((4, 16, 32)), DATA_SIZES, PARAMS, True)
+    narrows, place = evidence.reasons[:2]
+    words = "the curves set in at a corner, whose width goes as data size to the power "
+    power, low, high = map(float, re.fullmatch(re.escape(words) + r"(\S+) \[(\S+), (\S+)\]", narrows).groups())
+    assert low < power < high and power == pytest.approx(-0.5, abs=0.1) and high - low < 0.5
+    found = re.fullmatch(r"at data size 4,096 they set in at model size (\S+) \[(\S+), (\S+)\]", place).groups()
+    center, low, high = (float(number.replace(",", "")) for number in found)
+    assert low < 10**4.6 < high and low < center < high < 1.3 * low
+    assert not any("the width" in reason for reason in evidence.reasons)
 
 
 def test_what_does_not_change_is_none_and_two_data_sizes_are_undecided():

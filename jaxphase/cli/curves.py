@@ -69,7 +69,7 @@ def times(
         metric: One metric alone.
         out: New folder for times.json and figures, by default none.
     """
-    data = columns.read_along_steps(file)
+    data = columns.read(file, "all")
     if "step" not in data.dims:
         raise InputError(
             f"{file} has no axis of training steps: give the sweep.nc of a sweep, or a log with a row each."

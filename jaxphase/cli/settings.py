@@ -93,15 +93,6 @@ class Columns:
             say(f"{file} is read with {', '.join(said)}.")
         return data
 
-    def read_along_steps(self, file: Path) -> "xr.Dataset":
-        """Learning curves of a file, of which one is enough, and no size is needed where there is but one run."""
-        if file.suffix == ".nc":
-            return self.read(file, "all")
-        from jaxphase.readers import curves_of, read_table
-
-        columns = vars(self) | {"y": tuple(dict.fromkeys(self.y))}
-        return curves_of(read_table(file), **columns, step="all")
-
 
 UNCHANGED = Settings()
 USUAL = Columns()

@@ -8,7 +8,8 @@ label, and `ax.legend()` draws one. `ax.figure` shows the new figure in a notebo
 
 from jaxphase.plots.breaks import breaks, segments
 from jaxphase.plots.collapse import collapse, crossings, scaled
-from jaxphase.plots.curves import curve, derivative, fitted, residuals
+from jaxphase.plots.curves import curve, derivative, residuals
+from jaxphase.plots.fits import confidence_band, fit_band, fitted
 from jaxphase.plots.flows import beta, coarse_loss, coupling, flow_diagram, spectrum
 from jaxphase.plots.learning import delays, learning_curves, learning_times
 from jaxphase.plots.order import binder, phase_diagram, susceptibility
@@ -25,12 +26,14 @@ __all__ = [
     "breaks",
     "coarse_loss",
     "collapse",
+    "confidence_band",
     "coupling",
     "crossings",
     "curve",
     "curves",
     "delays",
     "derivative",
+    "fit_band",
     "fitted",
     "flow_diagram",
     "flow_pages",

@@ -9,6 +9,7 @@ from jaxphase.detect import Segmentation
 from jaxphase.errors import InputError
 from jaxphase.findings import Analysis
 from jaxphase.plots.curves import draw_seeds
+from jaxphase.plots.fits import SHADE, half_width, shade
 from jaxphase.plots.measured import findings_of, named, one_by_one, size_axis, sizes_of, values_of
 from jaxphase.plots.style import key, panel
 
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 
 _FULL = 0.25  # of the height of a panel, that a probability of 1 has
 _DEGREES = {"constant": 0, "linear": 1}
+_ALONG = 33  # places along a piece at which its band is drawn
 
 
 def breaks(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
-    """A metric over model size in pieces of one level, as `detect.segment` cut it, with a color for each data size.
+    """A metric over model size in pieces of one level, as `detect.segment` cut it, each in the 95 % band that it has if
+    the breaks are where they are, with a color for each data size.
 
-    Between two sizes the filled area is as high as the posterior probability of a break there, 1 being a quarter of the
-    height of the panel. A curve that could not be judged has its points only. Raises InputError for a metric that the
-    analysis does not have, or without the results of the detectors.
+    Between two sizes the area at the bottom is as high as the posterior probability of a break there, 1 being a quarter
+    of the height of the panel. A curve that could not be judged has its points only. Raises InputError for a metric
+    that the analysis does not have, or without the results of the detectors.
     """
     findings = findings_of(analysis, metric)
     sizes, data = sizes_of(analysis), analysis.dataset
@@ -56,8 +59,8 @@ def segments(
 ) -> "Axes":
     """One curve, the pieces into which `detect.segment(x, y, weight=weight, cost=cost)` cut it, and its breaks.
 
-    x, y, weight [n] and cost are what it was given; the filled area is as in `breaks`. Raises InputError for several
-    curves at once, and where there is no answer (status 3).
+    x, y, weight [n] and cost are what it was given; bands and the area at the bottom are as in `breaks`. Raises
+    InputError for several curves at once, and where there is no answer (status 3).
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     if np.ndim(found.status) or x.ndim != 1 or x.shape != y.shape:
@@ -96,16 +99,28 @@ def _pieces(
     if count < 0:
         return
     places = np.asarray(found.breaks, float)[count, :count]
-    cut = [ends[0], *(10**places if log else places), ends[-1]]
-    for low, high in itertools.pairwise(cut):
-        inside = present & (x >= low) & (x <= high)  # breaks lie between points
-        fit = np.polynomial.Polynomial.fit(x[inside], y[inside], degree, w=np.sqrt(weight[inside]))
-        ax.plot([low, high], fit(np.array([low, high])), color=color, lw=1.6, zorder=3, solid_capstyle="butt")
+    cut = np.array([ends[0], *(10**places if log else places), ends[-1]])
+    root, piece = np.sqrt(weight[present]), np.searchsorted(cut[1:-1], x[present])  # breaks lie between points
+    columns, values = root[:, None] * _columns(x[present], piece, cut, degree), root * y[present]
+    best = np.linalg.lstsq(columns, values)[0]
+    for i, (low, high) in enumerate(itertools.pairwise(cut)):
+        along = np.linspace(low, high, _ALONG)
+        wanted = _columns(along, np.full(_ALONG, i), cut, degree)
+        level, half = wanted @ best, half_width(columns, wanted, values - columns @ best)
+        ax.plot(along[[0, -1]], level[[0, -1]], color=color, lw=1.6, zorder=3, solid_capstyle="butt")
+        shade(ax, along, level - half, level + half, color)
     for place in cut[1:-1]:
         ax.axvline(place, color=color, lw=1, ls=":", zorder=1)
 
 
+def _columns(x: np.ndarray, piece: np.ndarray, cut: np.ndarray, degree: int) -> np.ndarray:
+    """The powers up to a degree, of each of the pieces that x [n] may be in: [n, pieces * (degree + 1)]."""
+    power = ((x - cut[0]) / (cut[-1] - cut[0]))[:, None, None] ** np.arange(degree + 1)
+    return np.where(piece[:, None, None] == np.arange(len(cut) - 1)[:, None], power, 0).reshape(len(x), -1)
+
+
 def _keys(ax: "Axes", color="0.4") -> None:
     key(ax, "pieces", lw=1.6, color=color)
+    key(ax, "95 % band of the pieces", lw=6, alpha=SHADE, color=color)
     key(ax, "break", lw=1, ls=":", color=color)
     key(ax, "probability of a break (quarter height: 1)", lw=6, alpha=0.3, color=color)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxphase.findings import Analysis, Finding
+from jaxphase.plots.fits import SHADE, fit_band, fitted, shade
 from jaxphase.plots.measured import findings_of, mean_and_error, named, one_by_one, size_axis, sizes_of, values_of
 from jaxphase.plots.style import bars, headings, key, panel, span
 from jaxphase.wording import in_figures
@@ -13,12 +14,10 @@ from jaxphase.wording import in_figures
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Degrees of the polynomial in log size that a kind is drawn as.
-_DEGREES = {"constant": 0, "linear": 1}
-
 
 def curve(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
-    """A metric over model size: seeds as points, their mean with its standard error, the fit of the verdict.
+    """A metric over model size: seeds as points, their mean with its standard error, the fit of the verdict in its
+    pointwise 95 % band (`confidence_band`).
 
     Each data size has a colour; a critical size is a dashed line in its 95 % interval, a break of a power law a dotted
     one. Above are the verdicts. Raises InputError for a metric that the analysis does not have.
@@ -28,7 +27,9 @@ def curve(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
         dense = np.geomspace(*size_axis(axes, analysis.dataset), 200)
         for finding, color, name in one_by_one(analysis, findings):
             draw_seeds(axes, sizes_of(analysis), values_of(analysis, finding), color, name)
-            axes.plot(dense, fitted(analysis, finding, dense), color=color, lw=1.3, zorder=3)
+            fit = fit_band(analysis, finding, dense)
+            axes.plot(dense, fit.value, color=color, lw=1.3, zorder=3)
+            shade(axes, dense, fit.low, fit.high, color)
             if finding.has_transition and math.isfinite(finding.critical_size):
                 span(axes, finding.interval, color=color, alpha=0.16)
                 axes.axvline(finding.critical_size, color=color, lw=1, ls="--", zorder=1)
@@ -37,6 +38,7 @@ def curve(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
                 axes.axvline(place.size, color=color, lw=1, ls=":", zorder=1)
         key(axes, "mean ± standard error", marker="o", ms=4, lw=0)
         key(axes, "fit", lw=1.3)
+        key(axes, "95 % band of the fit", lw=6, alpha=SHADE)
         if any(finding.has_transition for finding in findings):
             key(axes, "critical size", lw=1, ls="--")
         if any(finding.breaks for finding in findings):
@@ -98,27 +100,6 @@ def residuals(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axe
     return axes
 
 
-def fitted(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarray:
-    """The curve that the verdict stands for at the given sizes; NaN where there are too few points for a verdict."""
-    log_size, p = np.log10(sizes), finding.parameters
-    if finding.kind == "sigmoid":
-        return p["low"] + (p["high"] - p["low"]) / 2 * (1 + np.tanh(p["rate"] * (log_size - p["center"]) / 2))
-    if finding.kind == "power_law" and np.isfinite(p["exponent"]):
-        return p["floor"] + p["amplitude"] * (sizes / p["reference"]) ** p["exponent"]
-    if finding.kind == "broken_power_law" and np.isfinite(p["c"]).all():
-        t, y = sizes / p["reference"], (sizes / p["reference"]) ** -p["c"][0]
-        for change, place, bend in zip(p["c"][1:], p["d"], p["f"], strict=True):
-            y = y * np.exp(-change * bend * np.logaddexp(0, np.log(t / place) / bend))
-        return p["a"] + p["b"] * y
-    x, y = _points(analysis, finding)
-    if finding.kind == "step":
-        left = x < finding.critical_size
-        return np.where(sizes < finding.critical_size, y[left].mean(), y[~left].mean())
-    if finding.kind not in ("power_law", "broken_power_law", *_DEGREES):
-        return np.full(sizes.shape, np.nan)
-    return np.polynomial.Polynomial.fit(np.log10(x), y, _DEGREES.get(finding.kind, 1))(log_size)
-
-
 def draw_seeds(
     ax: "Axes", x: np.ndarray, values: np.ndarray, color, name: str = "", fmt: str = "o", lw: float = 1
 ) -> None:
@@ -141,10 +122,3 @@ def _headings(ax: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
             words = "crossover at {} [{}, {}]".format(*map(in_figures, (finding.critical_size, *finding.interval)))
         lines.append((words, color))
     headings(ax, named(analysis.dataset, findings[0].metric)[0], lines)
-
-
-def _points(analysis: Analysis, finding: Finding) -> tuple[np.ndarray, np.ndarray]:
-    values = values_of(analysis, finding)
-    sizes = np.broadcast_to(sizes_of(analysis)[:, None], values.shape)
-    present = np.isfinite(values)
-    return sizes[present], values[present]

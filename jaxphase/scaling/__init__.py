@@ -13,6 +13,7 @@ from .fields import (
     fit_correlation_exponent,
 )
 from .forms import FORMS, ScalingForms, scaling_forms
+from .hysteresis import Hysteresis, hysteresis
 from .moments import Bimodality, Moment, bimodality, binder_cumulant, susceptibility
 from .order import ORDERS, Order, transition_order
 from .universality import CLASSES, Universality, identify_universality_class
@@ -29,6 +30,7 @@ __all__ = [
     "CorrelationLengths",
     "Crossings",
     "DepthCorrelation",
+    "Hysteresis",
     "Moment",
     "Order",
     "ScalingForms",
@@ -41,6 +43,7 @@ __all__ = [
     "crossings",
     "depth_correlation",
     "fit_correlation_exponent",
+    "hysteresis",
     "identify_universality_class",
     "scaling_forms",
     "susceptibility",

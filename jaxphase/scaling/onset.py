@@ -56,7 +56,7 @@ def fit_onsets(log_size: np.ndarray, control: np.ndarray, value: np.ndarray, err
     unit = max(total / max(np.sum(weight > 0) - parameters, 1), 1)
     each = zip(weight, target, width, place, strict=True)
     errors = np.sqrt(unit) * np.array([_errors(side * x, *one, power) for one in each])
-    sharpening, interval = _sharpening(log_size, axis, chi2 / unit)
+    sharpening, interval = sharpening_of(log_size, axis.widths, chi2 / unit)
     return Onsets(
         power=power,
         center=axis.middle + axis.half * side * place,
@@ -76,6 +76,37 @@ def sigmoid_chi2(control: np.ndarray, value: np.ndarray, error: np.ndarray) -> f
     grid = _chi2(x, target, weight, None, axis.widths, CENTERS)
     profiles = _profiles(x, target, weight, None, axis, grid)
     return float(_refined(x, target, weight, None, axis, *profiles)[2].sum())
+
+
+def sharpening_of(log_size: np.ndarray, widths: np.ndarray, chi2: np.ndarray) -> tuple[float, np.ndarray]:
+    """Of ln width = level - sharpening * ln size, with the 95 % interval, from chi-squared (or minus twice a log
+    likelihood) of each size at widths in equal ratios [sizes, widths]."""
+    log_width = np.log(widths)
+    slopes = np.linspace(-STEEPEST, STEEPEST, 161)
+    levels = np.linspace(log_width[0], log_width[-1], 121)
+    places = levels[:, None, None] - slopes[:, None] * (log_size - log_size.mean())
+    # Of a width beyond the narrowest or the widest, the curves know no more than of that.
+    places = np.clip(places, log_width[0], log_width[-1])
+    profile = valley(sum(CubicSpline(log_width, row)(places[..., i]) for i, row in enumerate(chi2)).T)
+    least = np.maximum(valley(profile), profile.min() - REACH / 2)
+    # The root of the excess is nearly straight.
+    distance = np.sqrt(np.maximum(profile - least, 0)) - np.sqrt(REACH)
+    inside = np.flatnonzero(distance < 0)
+    ends = slopes[inside[[0, -1]]]
+    for i, (last, beyond) in enumerate(((inside[0], inside[0] - 1), (inside[-1], inside[-1] + 1))):
+        if 0 <= beyond < len(slopes):
+            ends[i] += (slopes[beyond] - slopes[last]) * distance[last] / (distance[last] - distance[beyond])
+    return float(slopes[np.argmin(profile)]), ends
+
+
+def valley(values: np.ndarray) -> np.ndarray:
+    """The least of evenly spaced values over the last axis, of the parabola through the lowest and its neighbors."""
+    at = np.clip(np.argmin(values, axis=-1), 1, values.shape[-1] - 2)[..., None]
+    left, middle, right = (np.take_along_axis(values, at + step, -1)[..., 0] for step in (-1, 0, 1))
+    bend = left + right - 2 * middle
+    lower = middle - np.square(right - left) / (8 * np.where(bend > 0, bend, np.inf))
+    inside = np.minimum(left, right) >= middle
+    return np.where(inside, lower, np.minimum(np.minimum(left, right), middle))
 
 
 class _Axis(NamedTuple):
@@ -146,26 +177,16 @@ def _columns(x, power, width, center) -> np.ndarray:
 
 
 def _errors(x, weight, target, width, center, power) -> np.ndarray:
-    """Standard errors of center and ln width, [2]; infinite where they are not told."""
+    """Standard errors of center and ln width, [2], with low, a, b and the power free. If the power were held, the 95 %
+    interval of an onset's place would hold 61 % of them, and not 93, where powers are between those that are tried."""
     columns = _columns(x, power, width, center)
     solved = np.linalg.lstsq(columns * weight[:, None], target, rcond=None)[0]
     small = 1e-4 * width
     of_center = _columns(x, power, width, center + small) - _columns(x, power, width, center - small)
     of_width = _columns(x, power, width + small, center) - _columns(x, power, width - small, center)
-    slopes = np.column_stack([of_center @ solved / (2 * small), width * of_width @ solved / (2 * small), columns])
+    of_power = _columns(x, 1.001 * power, width, center) - _columns(x, 0.999 * power, width, center)
+    bent = of_center / (2 * small), width * of_width / (2 * small), of_power / (0.002 * power)
+    slopes = np.column_stack([*(column @ solved for column in bent), columns])
     jacobian = slopes * weight[:, None]
     values, axes = np.linalg.eigh(jacobian.T @ jacobian)
     return np.sqrt(np.sum(axes[:2] ** 2 / np.maximum(values, 1e-12 * values[-1]), axis=1))
-
-
-def _sharpening(log_size, axis, chi2) -> tuple[float, np.ndarray]:
-    """Of ln width = level - sharpening * ln size, from chi-squared at each size and width [sizes, widths]."""
-    log_width = np.log(axis.widths)
-    slopes = np.linspace(-STEEPEST, STEEPEST, 161)
-    levels = np.linspace(log_width[0], log_width[-1], 121)
-    places = levels[:, None, None] - slopes[:, None] * (log_size - log_size.mean())
-    # Of a width beyond the narrowest or the widest, the curves know no more than of that.
-    places = np.clip(places, log_width[0], log_width[-1])
-    profile = sum(CubicSpline(log_width, row)(places[..., i]) for i, row in enumerate(chi2)).min(axis=0)
-    inside = slopes[profile <= profile.min() + REACH]
-    return float(slopes[np.argmin(profile)]), np.array([inside[0], inside[-1]])

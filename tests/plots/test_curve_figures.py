@@ -50,6 +50,7 @@ def test_a_curve_is_drawn_with_its_name_unit_verdicts_and_marks(metric, analysed
     assert upright(ax, "--") == pytest.approx([10**4.5] * transition)
     assert upright(ax, ":") == pytest.approx([1e5] * broken)
     names = ["64 training images", "1,024 training images", "mean ± standard error", "fit"]
+    names += ["95 % band of the fit"]
     names += ["critical size"] * bool(transition) + ["break of a power law"] * bool(broken)
     assert legend(ax) == names + ["95 % interval"] * bool(transition + broken)
 
@@ -142,6 +143,12 @@ def test_pieces_have_the_levels_of_their_points_and_areas_the_probabilities():
     bottom, top = ax.patches[0].get_transform().transform([(1, 0), (1, 1)])[:, 1]
     assert (bottom, top) == pytest.approx(ax.bbox.intervaly)
     assert ax.get_ylim()[0] > 0.5, "of the data, not of the probabilities"
+    bands = [area.get_paths()[0].vertices[:, 1] for area in ax.collections]
+    left = y - np.where(x < 2.5, levels[0], np.where(x < 5.5, levels[1], levels[2]))
+    half = 2.5706 * np.sqrt(np.sum(left**2) / 5) / np.sqrt([3, 3, 2])  # Student's t with 8 - 3 degrees of freedom
+    np.testing.assert_allclose(
+        [(band.min(), band.max()) for band in bands], np.transpose([levels - half, levels + half]), rtol=1e-4
+    )
 
 
 def test_lines_are_drawn_for_linear_pieces_and_weights_count():

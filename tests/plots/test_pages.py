@@ -68,6 +68,7 @@ def test_the_legends_of_a_page_say_everything_once(page):
     above, below = ([text.get_text() for text in legend.get_texts()] for legend in page.legends)
     assert above == ["64 training images", "1,024 training images"]
     signs = ["mean ± standard error", "fit", "critical size", "95 % interval", "break of a power law"]
+    signs += ["95 % band of the fit"]
     assert sorted(below) == sorted([*signs, "steepest"])
 
 

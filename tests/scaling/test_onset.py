@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from jaxphase.scaling.onset import fit_onsets, sigmoid_chi2
+from jaxphase.scaling.onset import fit_onsets, sharpening_of, sigmoid_chi2, valley
 
 SIZE = np.array([1.0, 4, 16, 64])
 CONTROL = np.linspace(3, 5, 25)  # any place and range
 SHARPENING, CENTER, FIRST = 0.5, 3.9, 0.4
 
 
-def curves(rng, sharpening=SHARPENING, noise=0.01, side=1):
-    """Square roots whose corner is rounded by a hyperbola, with a bend; values and errors [sizes, controls]."""
+def curves(rng, sharpening=SHARPENING, noise=0.01, side=1, power=0.5):
+    """Roots whose corner is rounded by a hyperbola, with a bend; values and errors [sizes, controls]."""
     width = FIRST * SIZE[:, None] ** -sharpening
     z = side * (CONTROL - CENTER)
     u = (z + np.sqrt(z**2 + width**2)) / 2
-    value = 0.2 - np.sqrt(u) * (2 - 0.3 * u)
+    value = 0.2 - u**power * (2 - 0.3 * u)
     return value + noise * rng.standard_normal(value.shape), np.full_like(value, noise)
 
 
@@ -28,16 +28,15 @@ def test_what_is_put_in_comes_out_on_either_side(side):
     assert found.sharpening == pytest.approx(SHARPENING, abs=0.03)
 
 
-def test_intervals_hold_the_truth_and_errors_are_those_of_repeats():
-    rng, inside, places, expected = np.random.default_rng(1), [], [], []
+def test_intervals_hold_the_truth_for_powers_between_those_that_are_tried():
+    rng, inside, pulls = np.random.default_rng(1), [], []
     for _ in range(40):
-        found = fit_onsets(np.log(SIZE), CONTROL, *curves(rng))
+        found = fit_onsets(np.log(SIZE), CONTROL, *curves(rng, power=rng.uniform(0.3, 0.9)))
         low, high = found.sharpening_interval
         inside.append(low <= SHARPENING <= high)
-        places.append(found.center[2])
-        expected.append(found.center_se[2])
+        pulls.append((found.center[2] - CENTER) / found.center_se[2])
     assert np.mean(inside) >= 0.85  # fewer than 34 of 40 have a probability of 3e-3 if 95 % should
-    assert 0.6 < np.std(places) / np.median(expected) < 1.6
+    assert np.mean(np.abs(pulls) < 1.96) >= 0.85 and np.std(pulls) > 0.4
 
 
 def test_a_corner_that_keeps_its_width_does_not_sharpen():
@@ -71,3 +70,21 @@ def test_sigmoids_fit_logistic_steps_to_their_noise_and_roots_not():
     assert 0.85 < np.mean(found) < 1.15  # of a mean of 1 and a deviation of .05
     assert sigmoid_chi2(CONTROL, steps, error) < 1e-3 * dof
     assert sigmoid_chi2(CONTROL, *curves(rng)) > 5 * dof
+
+
+def test_the_least_of_a_parabola_is_found_between_its_points():
+    x = np.linspace(-1, 1, 9)
+    np.testing.assert_allclose(valley(3 + 2 * (x - np.array([[0.1], [-0.8]])) ** 2), 3)
+    np.testing.assert_allclose(valley(np.stack([x, -x])), -1)
+
+
+def test_the_interval_of_the_sharpening_is_that_of_a_straight_line():
+    """Chi-squared that is square in ln width: weighted least squares is exact."""
+    log_size, error, log_width = np.log(SIZE), np.array([0.1, 0.2, 0.15, 0.3]), np.linspace(-5, 2, 57)
+    best = np.array([0.3, -0.2, -0.9, -1.1])
+    slope, interval = sharpening_of(log_size, np.exp(log_width), ((log_width - best[:, None]) / error[:, None]) ** 2)
+    weight = error**-2
+    x = log_size - np.average(log_size, weights=weight)
+    exact, reach = -np.sum(weight * x * best) / np.sum(weight * x * x), 1.96 / np.sqrt(np.sum(weight * x * x))
+    assert slope == pytest.approx(exact, abs=0.013)
+    np.testing.assert_allclose(interval, [exact - reach, exact + reach], atol=2e-3)

@@ -40,6 +40,18 @@ def test_each_order_is_called_by_its_name(family, name):
     assert kinds.count(name) >= 37, kinds
 
 
+def test_sixteen_seeds_are_enough_for_two_heaps_and_their_sharpening():
+    rng = np.random.default_rng(3)
+    found = [transition_order(SIZE, CONTROL, first_order(rng, seeds=16)) for _ in range(20)]
+    assert sum(ORDERS[one.kind] == "first order" for one in found) >= 19
+    assert np.mean([one.sharpening_interval[0] <= 0.5 <= one.sharpening_interval[1] for one in found]) >= 0.8
+    # The odds of the two heaps turn over the same controls at every size.
+    odds = 1 / (1 + np.exp(-8 * CONTROL))
+    still = [(rng.random((4, 21, 16)) < odds[:, None]) + 0.05 * rng.standard_normal((4, 21, 16)) for _ in range(20)]
+    kinds = [ORDERS[transition_order(SIZE, CONTROL, outcomes).kind] for outcomes in still]
+    assert kinds.count("crossover") >= 17, kinds
+
+
 def test_its_numbers_are_those_of_the_families():
     rng = np.random.default_rng(1)
     result = transition_order(SIZE, CONTROL, first_order(rng))
