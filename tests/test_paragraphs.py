@@ -158,8 +158,8 @@ def test_a_thresholded_metric_is_held_against_its_partner(mirage, words):
 
 
 def test_what_data_sizes_say_is_told_of_the_order_parameter_alone():
-    def weighed(verdict, **changes):
-        evidence = SimpleNamespace(metric="skill", verdict=verdict, reasons=("one reason", "another"))
+    def weighed(verdict, order=None, **changes):
+        evidence = SimpleNamespace(metric="skill", verdict=verdict, reasons=("one reason", "another"), order=order)
         return write(*(finding(data_size=size, **changes) for size in (64, 256, 1024)), evidence=evidence)
 
     assert "Across data sizes this is a transition (continuous): one reason; another." in weighed(
@@ -167,11 +167,15 @@ def test_what_data_sizes_say_is_told_of_the_order_parameter_alone():
     )
     assert "does not sharpen as a phase transition would: one reason" in weighed("crossover")
     assert "Whether this is a phase transition is undecided: one reason; another." in weighed("undecided")
+    wide, narrow = (SimpleNamespace(sharpening_interval=(-0.3, high)) for high in (0.84, 0.4))
+    yet = "data sizes further apart, as its width may yet go as data size to the power -0.84"
+    assert yet in weighed("crossover", wide)
+    assert "may yet go" not in weighed("crossover", narrow) + weighed("undecided", wide)
     assert "three data sizes" not in weighed("crossover") and "at least 3 data sizes" not in weighed("crossover")
     metric_alone = weighed("transition (continuous)", mirage="in the metric", partner="loss")
     assert "it is the metric that sharpens and not the models: one reason" in metric_alone
     assert "the metric that sharpens" not in weighed("transition (continuous)", mirage="in the model", partner="loss")
-    other = SimpleNamespace(metric="loss", verdict="crossover", reasons=("one reason",))
+    other = SimpleNamespace(metric="loss", verdict="crossover", reasons=("one reason",), order=None)
     text = write(*(finding(data_size=size) for size in (64, 256)), evidence=other, order_parameter="loss")
     assert "weighed for the order parameter alone, validation loss." in text and "one reason" not in text
     assert "at least 3 data sizes (2 so far)" in text
@@ -205,7 +209,7 @@ def test_what_was_not_measured_is_told():
 def test_curves_along_data_are_told_as_such():
     """No sentence speaks of models that were small or large, nor of data sizes where these are the sizes."""
     edge = Slope(tuple(SIZES), (1.0,) * 7, (0.1,) * 7, 1e6, Interval(1e5, 1e6))
-    evidence = SimpleNamespace(metric="skill", verdict="crossover", reasons=("one reason",))
+    evidence = SimpleNamespace(metric="skill", verdict="crossover", reasons=("one reason",), order=None)
     along = {"axis": "data size"}
     for kind in SMOOTH:
         text = write(finding(kind, slope=edge), **along)
@@ -219,7 +223,7 @@ def test_curves_along_data_are_told_as_such():
     text = write(*pair, **along)
     assert "at least 3 model sizes (2 so far)" in text and "at 2 of 2 model sizes" in text and "data size" not in text
     assert "Across model sizes this is a crossover" in write(*pair, evidence=evidence, **along)
-    other = SimpleNamespace(metric="loss", verdict="crossover", reasons=("one reason",))
+    other = SimpleNamespace(metric="loss", verdict="crossover", reasons=("one reason",), order=None)
     assert "Whether it sharpens with model size" in write(*pair, evidence=other, order_parameter="loss", **along)
 
 

@@ -16,6 +16,8 @@ from jaxphase.wording import SMOOTH, exactly, size_unit
 STRONG = 6.0
 _NEAREST = 0.01  # sizes as close as that, in decades, are one
 _SMALL = 1 / 4
+# 1/nu of a mean-field magnet in its number of spins; most are larger in lengths.
+_SHARP = 1 / 2
 
 
 def doubts_of(analysis: Analysis, findings: list[Finding]) -> list[str]:
@@ -28,7 +30,18 @@ def doubts_of(analysis: Analysis, findings: list[Finding]) -> list[str]:
     if any(found.has_transition for found in findings) and len(findings) < LEAST_DATA_SIZES:
         second, have = axis(data, "data_size"), f"{len(findings)} so far"
         open_.append(f"at least {LEAST_DATA_SIZES} {second}s ({have}), to see whether it sharpens")
-    return open_
+    return open_ + _sharpening_doubts(analysis, findings[0].metric)
+
+
+def _sharpening_doubts(analysis: Analysis, metric: str) -> list[str]:
+    """A crossover whose width is known so badly that it may yet be a transition."""
+    evidence, second = analysis.evidence, axis(analysis.dataset, "data_size")
+    if not evidence or evidence.metric != metric or evidence.verdict != "crossover" or evidence.order is None:
+        return []
+    power = evidence.order.sharpening_interval[1]
+    if power <= _SHARP:
+        return []
+    return [f"more seeds, or {second}s further apart, as its width may yet go as {second} to the power {-power:.2f}"]
 
 
 def _doubts_of(analysis: Analysis, found: Finding) -> list[str]:
