@@ -24,7 +24,7 @@ _HOME = {
     "paragraph": "paragraphs",
     "read": "curves",
     "read_csv": "curves",
-    "use_all_cores": "sweep",
+    "use_all_cores": "cores",
     "write_report": "report",
 }
 _MODULES = (

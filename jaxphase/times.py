@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import fdtrc, stdtrit
 
 DELAYS = ("no change", "no delay", "delay", "lead")
 POWERS = ("too few sizes", "no power law", "power law")
@@ -111,7 +111,7 @@ def delay(train, validation, steps, *, seed=0) -> Delay:
     half = _log_gap(np.asarray(steps, float), np.concatenate(times)) / 2
     low = high = middle = change.mean()
     if len(change) > 1:
-        reach = stats.t.ppf(0.975, len(change) - 1) * change.std(ddof=1) / len(change) ** 0.5
+        reach = stdtrit(len(change) - 1, 0.975) * change.std(ddof=1) / len(change) ** 0.5
         drawn = np.random.default_rng(seed).choice(change, (_RESAMPLES, len(change))).mean(axis=1)
         low, high = min(middle - reach, np.quantile(drawn, 0.025)), max(middle + reach, np.quantile(drawn, 0.975))
     low, high = low - half, high + half
@@ -148,7 +148,7 @@ def fit_time_law(sizes, times) -> TimeLaw:
     norm = np.sum(weight * (log_n - center) ** 2)
     slope = np.sum(weight * (log_n - center) * (mean - level)) / norm
     chi2 = float(np.sum(weight * (mean - level - slope * (log_n - center)) ** 2))
-    p = float(stats.f.sf(chi2 / dof, dof, spread_dof))
+    p = float(fdtrc(dof, spread_dof, chi2 / dof))
     if p < 0.01:
         return TimeLaw(np.nan, np.nan, np.nan, chi2, dof, p, POWERS[1])
     return TimeLaw(float(slope), float(norm**-0.5), float(np.exp(level - slope * center)), chi2, dof, p, POWERS[2])

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import t as student_t
+from scipy.special import expit, stdtrit
 
 from jaxphase.findings import Analysis, Finding
 from jaxphase.plots.measured import sizes_of, values_of
@@ -86,7 +85,7 @@ def half_width(columns: np.ndarray, wanted: np.ndarray, rest: np.ndarray) -> np.
         return np.full(len(wanted), np.nan)
     scale = np.linalg.norm(columns, axis=0)
     influence = wanted / scale @ np.linalg.pinv(columns / scale, rcond=1e-10)
-    return student_t.ppf(0.975, dof) * np.sqrt(np.sum(rest**2) / dof) * np.linalg.norm(influence, axis=1)
+    return stdtrit(dof, 0.975) * np.sqrt(np.sum(rest**2) / dof) * np.linalg.norm(influence, axis=1)
 
 
 def shade(ax: "Axes", x: np.ndarray, low: np.ndarray, high: np.ndarray, color) -> None:

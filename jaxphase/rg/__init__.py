@@ -1,5 +1,11 @@
 """Renormalization: exact maps and their fixed points, trained networks and their activations, coarse-grained step by
-step, and depth as a scale."""
+step, and depth as a scale.
+
+What works on networks is loaded when first used, and flax with it.
+"""
+
+from importlib import import_module
+from typing import Any
 
 from ..evaluate import effective_rank
 from .flow import DIRECTIONS, POINTS, FixedPoints, Flow, fixed_points, flow
@@ -7,8 +13,6 @@ from .kernel_flow import KernelFlow, kernel_flow
 from .linearize import CriticalExponents, Linearized, critical_exponents, linearized
 from .mean_field import correlation_map, critical_line, fixed_point, variance_map
 from .measured_flow import FLOWS, MeasuredFixedPoint, measured_fixed_point
-from .networks.coarse_grain import METHODS, Coarse, coarse_grain
-from .networks.couplings import Couplings, couplings
 from .populations.clusters import ClusterFlow, cluster_flow
 from .populations.phenomenological import VERDICTS, Phenomenological, phenomenological
 from .populations.shells import MomentumFlow, momentum_flow
@@ -23,6 +27,14 @@ from .spectrum import (
     spectral_exponent,
     spectral_ranks,
 )
+
+_HOME = {
+    "Coarse": "coarse_grain",
+    "Couplings": "couplings",
+    "METHODS": "coarse_grain",
+    "coarse_grain": "coarse_grain",
+    "couplings": "couplings",
+}
 
 __all__ = [
     "DIRECTIONS",
@@ -76,3 +88,9 @@ __all__ = [
     "spectral_ranks",
     "variance_map",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"jaxphase.rg.networks.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'jaxphase.rg' has no attribute {name!r}")

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from ..detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 from ..scaling.fields import depth_correlation
@@ -230,6 +229,7 @@ def _mean_cosine(rows):
 @functools.partial(jax.jit, static_argnames=("activation", "width", "depth", "samples", "distribution", "at_once"))
 def _networks(activation, sigma_w, sigma_b, keys, width, depth, samples, distribution, at_once):
     """Growth of a tangent, mean square of the units and cosine between inputs, `[networks, depth]`."""
+    from flax import nnx
 
     def network(point):
         sigma_w, sigma_b, key = point

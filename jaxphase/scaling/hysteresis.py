@@ -7,7 +7,7 @@ one from the disordered start. At a first-order transition each stays in its pha
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from jaxphase.detect.status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS
 
@@ -67,7 +67,7 @@ def hysteresis(control, up, down, *, least: float | None = None, seed: int = 0) 
     p_value, apart = _exchanged(length * np.sign(height), up, down, least * abs(height), np.random.default_rng(seed))
     low, high = control[apart][[0, -1]] if p_value < LEVEL and apart.any() else (np.nan, np.nan)
     dof = min(up.shape[1], down.shape[1]) - 1
-    reach = student_t.ppf(0.975, dof)
+    reach = stdtrit(dof, 0.975)
     known = abs(height) > reach * height_se
     width, width_se = (area / height, width_se) if known else (np.nan, np.nan)
     interval = width + reach * width_se * np.array([-1, 1])

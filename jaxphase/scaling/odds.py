@@ -9,8 +9,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, log_expit
-from scipy.stats import chi2 as chi_squared
+from scipy.special import chdtrc, expit, log_expit
 
 from jaxphase.detect.sigmoid import TEN_TO_NINETY
 from jaxphase.scaling.onset import sharpening_of, valley
@@ -40,7 +39,7 @@ class Odds(NamedTuple):
 def combined(p_value: np.ndarray) -> float:
     """The p-value of several independent ones together (Fisher 1925), those that are NaN left out."""
     known = p_value[np.isfinite(p_value)]
-    return float(chi_squared.sf(-2 * np.log(known).sum(), 2 * len(known))) if len(known) else np.nan
+    return float(chdtrc(2 * len(known), -2 * np.log(known).sum())) if len(known) else np.nan
 
 
 def fit_odds(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray, threshold: np.ndarray) -> Odds:

@@ -141,11 +141,17 @@ def test_too_few_sizes_of_either_kind_are_refused_before_training(refused, tmp_p
     assert sentence == "sizes are 2 and data_sizes 2, too few for a curve along either: give at least 5 of one."
 
 
-def test_importing_jaxphase_loads_no_more_than_jax():
+TRAINING = "{'flax', 'optax', 'orbax', 'sklearn'}"
+EVERYTHING = TRAINING[:-1] + ", 'xarray', 'matplotlib', 'pandas', 'tyro', 'rich'}"
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"), [("jaxphase", EVERYTHING), ("jaxphase.analysis, jaxphase.plots, jaxphase.report", TRAINING)]
+)
+def test_what_is_imported_loads_no_more_than_it_needs(modules, heavy):
     script = (
-        "import jax, sys; before = set(sys.modules); import jaxphase; "
-        "heavy = {'flax', 'optax', 'orbax', 'xarray', 'matplotlib', 'sklearn', 'pandas', 'tyro', 'rich'}; "
-        "print(heavy & {name.split('.')[0] for name in set(sys.modules) - before})"
+        f"import jax, sys; before = set(sys.modules); import {modules}; "
+        f"print({heavy} & {{name.split('.')[0] for name in set(sys.modules) - before}})"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
