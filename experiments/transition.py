@@ -9,12 +9,12 @@ figures transition_fluctuations.png and transition_collapse.png.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import jaxphase
 from jaxphase import plots, sweep
 from jaxphase.config import SweepSpec, log_space
+from jaxphase.plain import write_json
 
 HERE = Path(__file__).parent
 ORDER_PARAMETERS = ("mutual_information", "val_loss")
@@ -66,8 +66,7 @@ def main() -> None:
             pages = plots.pages(analysis)
             for page in ("fluctuations", "collapse"):
                 plots.save(pages[page], HERE / f"transition_{page}.png")
-    written = json.dumps({"settings": vars(arguments), "results": results}, indent=1)
-    (HERE / "transition.json").write_text(written + "\n")
+    write_json({"settings": vars(arguments), "results": results}, HERE / "transition.json")
 
 
 if __name__ == "__main__":
