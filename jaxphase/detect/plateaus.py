@@ -71,8 +71,8 @@ def fit_steps(x, y, *, weight=None, max_steps=4) -> Steps:
     x <= 0 count as missing), weight the relative inverse variance; points of one x (seeds) are averaged. The model is
     at the head of the file. A step is a change that first gathers speed and then loses it, from 10 to 90 % (begin, end)
     within a factor of about 9 in time: a power law, an exponential decay and what slows down all the way are none.
-    time is when half of a height, positive for a rise, is done. Plateaus lie between the end of a step and the next
-    begin.
+    time is when half of a height, positive for a rise, is done. Where the fitted curve rests between two steps, or on
+    its way to one, `times.plateaus` tells.
 
     n_steps is the least number that none of the larger ones improves on significantly: j steps more must take
     `j (3 ln n + 3)` off `n_free ln(sse)`, with n_free = (n less the fitted numbers) (1 - phi) / (1 + phi) and phi =

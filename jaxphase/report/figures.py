@@ -39,6 +39,11 @@ CAPTIONS = {
             " its standard error; steps with the 95 % intervals of their times, and plateaus, where they were looked"
             " for.",
         ),
+        "delays": (
+            "Delays",
+            "How many times as long validation takes as training to do half of its change, over model size, with 95 %"
+            " intervals.",
+        ),
     },
     "renormalization": {
         "flow": (
