@@ -10,7 +10,7 @@ from rich.console import Console
 
 from jaxphase import cli
 from jaxphase.systems import curie_weiss
-from jaxphase.validate import Check, Effort, networks, run, table, validate
+from jaxphase.validate import Check, Effort, lattices, networks, run, table, validate
 
 SMALL = Effort(
     ising={32: 12, 16: 12, 8: 12}, percolation={64: 150, 32: 300, 16: 600}, sweeps=30, draws=10_000, starts=16
@@ -66,6 +66,26 @@ def test_chains_are_told_apart_by_the_heaps_of_their_seeds():
     assert not networks._two_heaps(one).any()
     one[3] = np.where(np.arange(40) < 15, 0, 0.5) + 0.01 * rng.standard_normal(40)
     assert networks._two_heaps(one).tolist() == [i == 3 for i in range(8)]
+
+
+def test_observables_of_a_lattice_share_no_replica_where_they_are_measured_at_one_control():
+    seen = 5 + np.random.default_rng(1).standard_normal((9, 1000))
+    control = 0.4 + 0.1 * lattices.CONTROLS
+    rows = lattices._rows_of_parts(16, control, (seen, 2 * seen, 3 * seen))
+    assert np.all(rows[:, 0] == 16)
+    ratio, order, susceptibility = (rows[rows[:, 4] == k] for k in range(3))
+    near = slice(2, 7)
+    np.testing.assert_array_equal(ratio[:, 1], control)
+    np.testing.assert_array_equal(order[:, 1], control[near])
+    np.testing.assert_array_equal(susceptibility[:, 1], control[near])
+    expected = seen.mean(1)
+    expected[near] = seen[near, :400].mean(1)
+    np.testing.assert_allclose(ratio[:, 2], expected)
+    np.testing.assert_allclose(order[:, 2], 2 * seen[near, 400:700].mean(1))
+    np.testing.assert_allclose(susceptibility[:, 2], 3 * seen[near, 700:].mean(1))
+    # Outcomes of unit variance.
+    np.testing.assert_allclose(ratio[:, 3], np.where(expected == seen.mean(1), 1000, 400) ** -0.5, rtol=0.1)
+    np.testing.assert_allclose(susceptibility[:, 3], 3 * 300**-0.5, rtol=0.1)
 
 
 def test_right_and_wrong():

@@ -16,6 +16,7 @@ from jax.extend.random import threefry_2x32
 from jaxphase.errors import InputError
 
 from .clusters import label
+from .clusters import wrapping as wrapping_of
 
 CRITICAL_COUPLING = np.log(1 + np.sqrt(2)) / 2  # 0.44068679, Onsager (1944)
 EXPONENTS = {"alpha": 0.0, "beta": 1 / 8, "gamma": 7 / 4, "delta": 15.0, "nu": 1.0, "eta": 1 / 4}
@@ -24,12 +25,14 @@ EXPONENTS = {"alpha": 0.0, "beta": 1 / 8, "gamma": 7 / 4, "delta": 15.0, "nu": 1
 class Samples(NamedTuple):
     """Magnetization (signed) and energy per site, `[k, replicas, measurements]`; the last spins, `[k, replicas, L, L]`.
 
-    The spins are int8, -1 or 1, and start another run.
+    The spins are int8, -1 or 1, and start another run. wrapping, if `swendsen_wang` was asked for it: the share of the
+    two directions in which a cluster of bonds winds around the torus, 0, 1/2 or 1, `[k, replicas, measurements]`.
     """
 
     magnetization: jax.Array
     energy: jax.Array
     spins: jax.Array
+    wrapping: jax.Array | None = None
 
 
 def metropolis(key, coupling, size, replicas, sweeps, burn, *, every=1, start=None) -> Samples:
@@ -45,15 +48,19 @@ def metropolis(key, coupling, size, replicas, sweeps, burn, *, every=1, start=No
     return _run_metropolis(key, coupling, spins, sweeps // every, burn, every)
 
 
-def swendsen_wang(key, coupling, size, replicas, sweeps, burn, *, every=1, start=None) -> Samples:
+def swendsen_wang(key, coupling, size, replicas, sweeps, burn, *, every=1, start=None, wrapping=False) -> Samples:
     """Measure while whole clusters flip: Swendsen & Wang (1987), Phys. Rev. Lett. 58, 86; arguments as in `metropolis`.
 
     Any size, odd ones too, and any coupling from 0 on. The integrated time of the energy at K_c is 8.3, 8.7 and 9.8
     sweeps for sizes 32, 64 and 128 (measured); elsewhere it is less.
+    wrapping: measure as well whether clusters wind around the torus, which takes a quarter more time. Near K_c its mean
+    tells couplings apart as a Binder cumulant of 4.6 times the sweeps does (measured, size 32).
     """
     coupling, spins = _beginning(coupling, size, replicas, start)
-    spins, seen = _run_clusters(key, coupling, spins, sweeps // every, burn, every, False)
-    return Samples(*(jnp.moveaxis(a, 0, -1) for a in seen), spins)
+    observe = _with_wrapping if wrapping else _observables
+    spins, seen = _run_clusters(key, coupling, spins, sweeps // every, burn, every, observe)
+    magnetization, energy, *around = (jnp.moveaxis(a, 0, -1) for a in seen)
+    return Samples(magnetization, energy, spins, *around)
 
 
 def configurations(key, coupling, size, count, *, replicas=16, every=5, burn=100):
@@ -63,7 +70,7 @@ def configurations(key, coupling, size, count, *, replicas=16, every=5, burn=100
     """
     replicas = min(replicas, count)
     coupling, spins = _beginning(coupling, size, replicas, None)
-    _, seen = _run_clusters(key, coupling, spins, -(-count // replicas), burn, every, True)
+    _, seen = _run_clusters(key, coupling, spins, -(-count // replicas), burn, every, _configuration)
     return jnp.moveaxis(seen, 0, 2).reshape(len(coupling), -1, size, size)[:, :count]
 
 
@@ -210,26 +217,39 @@ def _threshold(probability):
     return below.astype(jnp.uint32)[:, None, None, None]
 
 
-@functools.partial(jax.jit, static_argnames=("measurements", "configurations"))
-def _run_clusters(key, coupling, spins, measurements, burn, every, configurations):
-    bind = _threshold(-jnp.expm1(-2 * coupling))
+@functools.partial(jax.jit, static_argnames=("measurements", "observe"))
+def _run_clusters(key, coupling, spins, measurements, burn, every, observe):
+    """Spins after all sweeps, and what `observe` says of the spins and of the bonds that they were last flipped by."""
+    bind, winding = _threshold(-jnp.expm1(-2 * coupling)), observe is _with_wrapping
 
-    def sweep(spins, key):
+    def sweep(state, key):
+        spins, _ = state
         random = _two_random(key, spins.shape)
         right, down = (
             (spins == jnp.roll(spins, -1, axis)) & (drawn < bind) for drawn, axis in zip(random, (-1, -2), strict=True)
         )
-        cluster = label(right, down).reshape(*spins.shape[:2], -1)
+        labels, *around = wrapping_of(right, down) if winding else (label(right, down),)
+        cluster = labels.reshape(*spins.shape[:2], -1)
         # The last bit of a number is free: thresholds have 24 leading bits, so that none is told from its last.
         sign = 2 * (random[0] & 1).astype(jnp.int8) - 1
-        return jnp.take_along_axis(sign.reshape(cluster.shape), cluster, -1).reshape(spins.shape) * spins
+        return jnp.take_along_axis(sign.reshape(cluster.shape), cluster, -1).reshape(spins.shape) * spins, around
 
-    observe = (lambda spins: spins) if configurations else _observables
-    return _run(sweep, observe, spins, key, measurements, burn, every)
+    start = spins, [jnp.zeros(spins.shape[:2], bool)] * (2 * winding)
+    (spins, _), seen = _run(sweep, observe, start, key, measurements, burn, every)
+    return spins, seen
 
 
-def _observables(spins):
-    """Magnetization and energy per site `[...]` of spins `[..., L, L]`."""
+def _configuration(state):
+    return state[0]
+
+
+def _with_wrapping(state):
+    return *_observables(state), sum(state[1]) / 2
+
+
+def _observables(state):
+    """Magnetization and energy per site `[...]` of spins `[..., L, L]`, the first part of the state."""
+    spins = state[0]
     mean = functools.partial(jnp.sum, axis=(-2, -1), dtype=jnp.int32)
     sites = spins.shape[-2] * spins.shape[-1]
     bonds = mean(spins * (jnp.roll(spins, -1, -1) + jnp.roll(spins, -1, -2)))

@@ -1,5 +1,6 @@
 """The Ising model and site percolation in two dimensions."""
 
+import itertools
 import math
 from functools import partial
 
@@ -9,50 +10,83 @@ import numpy as np
 from jaxphase import scaling
 from jaxphase.systems import ising, percolation
 from jaxphase.validate.checks import WRONG, Check, number, word
-from jaxphase.validate.system import Effort, System, mean, points, share
+from jaxphase.validate.system import Effort, System, mean, points
 
-# Of the Ising model.
-COUPLINGS = np.linspace(0.43, 0.45, 9)
-BURN = 40  # sweeps
+# Three digits, as a first scan shows them, and how far from them controls go at the size 1: less at larger ones.
+COUPLING, COUPLINGS_SPREAD = 0.441, 0.62
+PROBABILITY, PROBABILITIES_SPREAD = 0.593, 1.6
+CONTROLS = np.linspace(-1, 1, 9)
+# Where an order parameter and a susceptibility are measured: far from the transition they are no longer those of the
+# class alone, which would pull nu and beta, and all replicas tell where the transition is.
+NEAR = np.abs(CONTROLS) <= 0.5
+PARTS = 0.4, 0.7  # of the replicas elsewhere
+BURN = 30  # sweeps
 WARM = 2.5  # a temperature at which the correlation length is finite
 HOT = np.linspace(3.5, 6.0, 9)
-# Of percolation.
-PROBABILITIES = np.linspace(0.575, 0.61, 9)
 WIDE = np.linspace(0.4, 0.8, 17)
 SITES_AT_ONCE = 1 << 22
 
 
+def ising_rows(size: int, replicas: int, sweeps: int, key) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [points, 5] of the share of directions in which clusters wrap, of |m| and of V <m**2>, each from replicas of
+    its own, so that errors are independent; and rows of the Binder cumulant of all replicas."""
+    coupling = COUPLING + COUPLINGS_SPREAD / size * CONTROLS
+    samples = ising.swendsen_wang(key, coupling, size, replicas, sweeps, BURN, wrapping=True)
+    magnetization = np.asarray(samples.magnetization, float)
+    series = np.asarray(samples.wrapping), np.abs(magnetization), size**2 * np.square(magnetization)
+    binder = scaling.binder_cumulant(magnetization.reshape(len(coupling), -1), blocks=replicas)
+    return (
+        _rows_of_parts(size, coupling, [outcomes.mean(-1) for outcomes in series]),
+        points(size, coupling, np.asarray(binder.value), _smoothed(CONTROLS, np.asarray(binder.se))),
+    )
+
+
+def percolation_rows(size: int, lattices: int, key) -> np.ndarray:
+    """Rows [points, 5] of the share of directions in which a cluster wraps, the share of the largest cluster and the
+    mean size of a site's cluster, each from lattices of its own."""
+    probability = PROBABILITY + PROBABILITIES_SPREAD / size * CONTROLS
+    at_once = min(max(SITES_AT_ONCE // (size**2 * len(probability)), 1), lattices)
+    keys = jax.random.split(key, -(-lattices // at_once))
+    batches = [percolation.sample(key, probability, size, at_once) for key in keys]
+    seen = percolation.Percolation(*(np.concatenate(field, axis=1) for field in zip(*batches, strict=True)))
+    wrapping = (seen.horizontal + seen.vertical.astype(float)) / 2
+    mean_size = seen.susceptibility + size**2 * np.square(seen.largest)
+    return _rows_of_parts(size, probability, (wrapping, seen.largest, mean_size))
+
+
+def _rows_of_parts(size: int, control: np.ndarray, outcomes) -> np.ndarray:
+    """The mean of every observable [controls, replicas], from replicas that are its own."""
+    wrapping, *others = outcomes
+    ends = [round(part * wrapping.shape[1]) for part in (*PARTS, 1)]
+    own, whole = _mean(CONTROLS, wrapping[:, : ends[0]]), _mean(CONTROLS, wrapping)
+    rows = [points(size, control, *np.where(NEAR, own, whole))]
+    for k, (seen, (first, last)) in enumerate(zip(others, itertools.pairwise(ends), strict=True), start=1):
+        rows.append(points(size, control[NEAR], *_mean(CONTROLS[NEAR], seen[NEAR, first:last]), k))
+    return np.concatenate(rows)
+
+
+def _mean(place: np.ndarray, outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of outcomes [places, replicas] and a smooth curve of its errors: of few replicas one is large or small by
+    chance, and with its value, which would pull a fit."""
+    value, error = mean(outcomes)
+    return value, _smoothed(place, error)
+
+
+def _smoothed(place: np.ndarray, error: np.ndarray) -> np.ndarray:
+    return np.exp(np.polyval(np.polyfit(place, np.log(error), 2), place))
+
+
 def _simulate_ising(effort: Effort) -> tuple:
     largest_first = sorted(effort.ising.items(), reverse=True)
-    return tuple(partial(_ising_rows, size, count, effort.sweeps) for size, count in largest_first)
-
-
-def _ising_rows(size: int, replicas: int, sweeps: int, key) -> np.ndarray:
-    """Binder cumulant, |m| and V <m**2>, each from a third of the replicas, so that their errors are independent."""
-    samples = ising.swendsen_wang(key, COUPLINGS, size, replicas, sweeps, BURN)
-    magnetization = np.asarray(samples.magnetization, float)
-    for_binder, for_order, for_susceptibility = np.array_split(magnetization, 3, axis=1)
-    count = for_binder.shape[1]
-    binder = scaling.binder_cumulant(for_binder.reshape(len(COUPLINGS), -1), blocks=count)
-    observables = (
-        (np.asarray(binder.value), np.asarray(binder.se)),
-        mean(np.abs(for_order).mean(-1)),
-        mean(size**2 * np.square(for_susceptibility).mean(-1)),
-    )
-    parts = []
-    for k, (value, error) in enumerate(observables):
-        # Of few replicas an error is large or small by chance, and together with its value, which would pull a fit.
-        smooth = np.exp(np.polyval(np.polyfit(COUPLINGS - COUPLINGS[0], np.log(error), 3), COUPLINGS - COUPLINGS[0]))
-        parts.append(points(size, COUPLINGS, value, smooth, k))
-    return np.concatenate(parts)
+    return tuple(partial(ising_rows, size, count, effort.sweeps) for size, count in largest_first)
 
 
 def _judge_ising(system: str, parts: list) -> list[Check]:
-    rows = np.concatenate(parts)
+    rows, binder = (np.concatenate(part) for part in zip(*parts, strict=True))
     exact = ising.CRITICAL_COUPLING
     checks = [
         *_collapse_checks(system, rows, "T_c", exact, ising.EXPONENTS, "2-D Ising"),
-        _crossing_check(system, "T_c, crossings", rows, exact),
+        _crossing_check(system, "T_c, Binder crossings", binder, exact),
     ]
     return [_inverse(check) if check.quantity.startswith("T_c") else check for check in checks]
 
@@ -92,24 +126,8 @@ def _judge_warm_ising(system: str, parts: list) -> list[Check]:
 
 def _simulate_percolation(effort: Effort) -> tuple:
     largest_first = sorted(effort.percolation.items(), reverse=True)
-    parts = [partial(_percolation_rows, size, count) for size, count in largest_first]
+    parts = [partial(percolation_rows, size, count) for size, count in largest_first]
     return (*parts, partial(_percolation_outcomes, effort.starts))
-
-
-def _percolation_rows(size: int, lattices: int, key) -> np.ndarray:
-    """Probability to wrap, share of the largest cluster and mean size of a site's cluster, each from a third of the
-    lattices."""
-    at_once = max(SITES_AT_ONCE // (size**2 * len(PROBABILITIES)), 1)
-    keys = jax.random.split(key, -(-lattices // at_once))
-    batches = [percolation.sample(key, PROBABILITIES, size, at_once) for key in keys]
-    seen = percolation.Percolation(*(np.concatenate(field, axis=1) for field in zip(*batches, strict=True)))
-    third = seen.largest.shape[1] // 3
-    observables = (
-        share((seen.horizontal | seen.vertical)[:, :third]),
-        mean(seen.largest[:, third : 2 * third]),
-        mean((seen.susceptibility + size**2 * np.square(seen.largest))[:, 2 * third :]),
-    )
-    return np.concatenate([points(size, PROBABILITIES, *pair, k) for k, pair in enumerate(observables)])
 
 
 def _percolation_outcomes(lattices: int, key):
@@ -164,8 +182,8 @@ def _nearest(found: scaling.Universality) -> str:
 
 
 def _crossing_check(system: str, quantity: str, rows: np.ndarray, exact: float) -> Check:
-    """The critical point from the crossings of the first observable, without a fit of its scaling: of the smallest,
-    a middle and the largest size, for curves of sizes that are much alike cross anywhere."""
+    """The critical point from the crossings of a ratio without dimension, without a fit of its scaling: of the least, a
+    middle and the largest size, for curves of sizes that are much alike cross anywhere."""
     first = rows[rows[:, 4] == 0]
     sizes = np.unique(first[:, 0])
     found = scaling.crossings(*first[np.isin(first[:, 0], sizes[[0, len(sizes) // 2, -1]])].T[:4])

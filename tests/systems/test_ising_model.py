@@ -150,3 +150,43 @@ def test_mistakes_are_refused():
         ising.swendsen_wang(key, 0.3, 8, 1, 1, 1)
     with pytest.raises(InputError, match="start has shape"):
         ising.swendsen_wang(key, COUPLING, 8, 2, 1, 1, start=np.ones((3, 1, 8, 8), np.int8))
+
+
+def clusters_of_two_by_two(right, down):
+    """How many clusters bonds [2, 2] make on a torus of 2 x 2, and the share of directions in which one winds."""
+    position, count, around = {}, 0, np.zeros(2, bool)
+    for origin in np.ndindex(2, 2):
+        count += origin not in position
+        stack = [] if origin in position else [origin]
+        position.setdefault(origin, origin)
+        while stack:
+            i, j = stack.pop()
+            y, x = position[i, j]
+            bonds = ((0, 1, right[i, j]), (0, -1, right[i, j - 1]), (1, 0, down[i, j]), (-1, 0, down[i - 1, j]))
+            for dy, dx, bound in bonds:
+                site, place = ((i + dy) % 2, (j + dx) % 2), (y + dy, x + dx)
+                if bound and site not in position:
+                    position[site] = place
+                    stack.append(site)
+                elif bound:
+                    around |= np.not_equal(position[site], place)
+    return count, around.mean()
+
+
+def test_clusters_wrap_as_often_as_the_sum_over_all_bonds_says():
+    """Fortuin & Kasteleyn (1972): bonds alone have the weight p**there (1 - p)**missing 2**clusters."""
+    coupling, exact = np.array([0.1, 0.44, 0.8]), []
+    for p in 1 - np.exp(-2 * coupling):
+        total = np.zeros(2)
+        for state in range(2**8):
+            bonds = (state >> np.arange(8) & 1).astype(bool).reshape(2, 2, 2)
+            count, around = clusters_of_two_by_two(*bonds)
+            total += p ** bonds.sum() * (1 - p) ** (~bonds).sum() * 2**count * np.array([1, around])
+        exact.append(total[1] / total[0])
+    seen = ising.swendsen_wang(jax.random.key(6), coupling, 2, 400, 200, 20, wrapping=True)
+    z = z_of_mean(seen.wrapping, exact)
+    assert np.all(np.abs(z) < 4), z
+    # Nothing else is changed by asking, and who does not ask is not told.
+    alone = ising.swendsen_wang(jax.random.key(6), coupling, 2, 400, 200, 20)
+    assert alone.wrapping is None
+    assert np.all(np.abs(z_of_mean(np.asarray(seen.energy) - np.asarray(alone.energy), 0)) < 4)
