@@ -241,7 +241,7 @@ def regress(data: predict.Measurements) -> dict:
         "overall": errors.overall,
         "baseline": errors.baseline,
         "covered": f"{errors.covered.sum():.0f} of {errors.count.sum()}",
-        "settings": dict(zip(errors.family, errors.bias.tolist(), strict=True)),
+        "settings": dict(zip(errors.names, errors.bias.tolist(), strict=True)),
     }
 
 

@@ -164,7 +164,6 @@ def _write_prediction(folder: Path, model, target, errors, offers, machines, rat
     from jaxphase.plain import write_json
     from jaxphase.plots import predictions
     from jaxphase.plots.style import save_all
-    from jaxphase.predict import FamilyErrors
 
     found = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "posterior"}
     for level, effects in found.pop("effects").items():
@@ -174,7 +173,6 @@ def _write_prediction(folder: Path, model, target, errors, offers, machines, rat
         "prior": model.prior,
         "prediction": target,
         "model": found,
-        "leave_one_family_out": next((FamilyErrors(*one[1:]) for one in errors if one.by == "family"), None),
         "leave_one_group_out": errors,
         "next_runs": [offer._asdict() | {"hardware": on} for offer, on in zip(offers, machines, strict=True)],
         "learning_rates": rates,

@@ -3,7 +3,7 @@
 from .allocation import Allocation, IsoFlop, RelativeToOptimum, allocate, isoflop, relative_to_optimum
 from .critical import CriticalModel, Effects, Prediction, critical_size, fit
 from .hardware import DEVICES, Device, Hardware, hardware
-from .held_out import FamilyErrors, GroupErrors, leave_one_family_out, leave_one_group_out
+from .held_out import GroupErrors, leave_one_family_out, leave_one_group_out
 from .losses import Losses, read_losses
 from .measurements import Measurements, measured, read_measurements
 from .next_runs import Recommendation, devices_needed, recommend
@@ -16,7 +16,6 @@ __all__ = [
     "CriticalModel",
     "Device",
     "Effects",
-    "FamilyErrors",
     "GroupErrors",
     "Hardware",
     "IsoFlop",

@@ -32,18 +32,6 @@ class GroupErrors(NamedTuple):
     baseline: float
 
 
-class FamilyErrors(NamedTuple):
-    """`GroupErrors` of families."""
-
-    family: tuple[str, ...]
-    count: np.ndarray
-    covered: np.ndarray
-    bias: np.ndarray
-    rms: np.ndarray
-    overall: float
-    baseline: float
-
-
 def leave_one_group_out(model: CriticalModel, by: Group | None = None) -> GroupErrors:
     """How well each group's measurements are predicted by a fit to all others, as of a new one.
 
@@ -73,9 +61,9 @@ def leave_one_group_out(model: CriticalModel, by: Group | None = None) -> GroupE
     return GroupErrors(by, names, count.astype(int), covered, bias, rms, overall, baseline)
 
 
-def leave_one_family_out(model: CriticalModel) -> FamilyErrors:
+def leave_one_family_out(model: CriticalModel) -> GroupErrors:
     """`leave_one_group_out` by family."""
-    return FamilyErrors(*leave_one_group_out(model, "family")[1:])
+    return leave_one_group_out(model, "family")
 
 
 def _predicted(model: CriticalModel, others: Measurements, own: Measurements) -> tuple[np.ndarray, np.ndarray]:

@@ -47,7 +47,7 @@ def test_a_critical_size_is_predicted_with_what_to_run_next(here, critical):
     low, high = np.log10(found["prediction"]["interval"])
     assert low < 4.6 + 0.5 * np.log10(2) < high < low + 0.5
     assert found["model"]["exponents"] == pytest.approx([0.5], abs=0.1)
-    assert set(found["leave_one_family_out"]["family"]) == set(FAMILY)
+    assert set(found["leave_one_group_out"][0]["names"]) == set(FAMILY)
     assert found["next_runs"][0]["hardware"]["device"]["name"] == "two CPU cores"
     assert {path.name for path in (critical / "next").iterdir()} == {
         "prediction.json",
@@ -75,7 +75,7 @@ def test_a_critical_data_size_is_predicted_by_data_set(here, critical):
     found = json.loads((critical / "rows" / "prediction.json").read_text())
     low, high = np.log10(found["prediction"]["interval"])
     assert low < 3.9 < high and found["prediction"]["unit"] == "rows"
-    assert len(found["model"]["data_effects"]) == 3 and found["leave_one_family_out"] is None
+    assert len(found["model"]["data_effects"]) == 3
     assert [entry["by"] for entry in found["leave_one_group_out"]] == ["data"]
     said = " ".join(result.stdout.split())
     for words in (

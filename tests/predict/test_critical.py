@@ -227,7 +227,7 @@ def test_leaving_a_family_out_predicts_it_from_the_others():
         for o, d, h in zip(*(subset(data, own)[1:4]), strict=True)
     ]
     error = np.log10(guess) - np.log10(data.critical_size[own])
-    place = errors.family.index("vit")
+    place = errors.names.index("vit")
     assert errors.bias[place] == pytest.approx(error.mean(), abs=1e-3)
     assert errors.rms[place] == pytest.approx(np.sqrt(np.mean(error**2)), abs=1e-3)
     assert errors.bias[place] == pytest.approx(-0.6 - 0.1 / 3, abs=0.25)

@@ -94,7 +94,7 @@ def test_a_new_data_set_is_drawn_from_the_others_and_left_out_as_one(model):
 
 def test_families_are_left_out_by_default_and_as_before(model):
     errors, same = leave_one_group_out(model), leave_one_family_out(model)
-    assert errors.by == "family" and errors.names == same.family == tuple(sorted(FAMILY))
+    assert errors.by == same.by == "family" and errors.names == same.names == tuple(sorted(FAMILY))
     np.testing.assert_array_equal(errors.rms, same.rms)
     # The spread of families is 0.3 decades, of data sets 0.5.
     assert errors.overall < 0.7 * leave_one_group_out(model, "data").overall
