@@ -7,7 +7,7 @@ directions in which clusters wrap around the torus, an order parameter and a sus
 scaling: where that share is the same for two sizes, and by the quotients there, of its slopes for nu and of the other
 two for beta/nu and gamma/nu (Ballesteros et al. 1996, Phys. Lett. B 378, 207). Aims are five times tighter than those
 of validate. Prints a table, and writes critical_precision.json and critical_precision.png after each system.
-effort: how many times the simulations; 0.7 takes 18 core-minutes.
+effort: how many times the simulations; 1.2 takes 32 core-minutes.
 """
 
 import argparse
