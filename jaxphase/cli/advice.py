@@ -4,9 +4,11 @@ import math
 from pathlib import Path
 from typing import Literal
 
+import tyro
 from rich.console import Console
 
 from jaxphase.cli import shared
+from jaxphase.cli.settings import ANY, Condition
 from jaxphase.cli.shared import File, Files, Name, New, Number, Numbers
 from jaxphase.errors import InputError
 
@@ -17,15 +19,7 @@ Group = Literal["family", "objective", "data"]
 def predict(
     paths: Files,
     *,
-    family: Name = None,
-    objective: Name = None,
-    data: Name = None,
-    data_size: Number = None,
-    data_complexity: Number = None,
-    model_size: Number = None,
-    new_family: bool = False,
-    new_objective: bool = False,
-    new_data: bool = False,
+    condition: tyro.conf.OmitArgPrefixes[Condition] = ANY,
     along: Along = "model",
     group_by: tuple[Group, ...] = ("family", "objective"),
     metric: Name = None,
@@ -39,15 +33,7 @@ def predict(
     Args:
         paths: Folders of sweeps, and CSVs with columns family, objective, data_size, data_complexity, critical_size,
             low and high (of a 95 % interval), and data where it is grouped by.
-        family: Of the models whose critical size is asked for; needed where measurements are grouped by it.
-        objective: Of these models; needed where measurements are grouped by it.
-        data: Name of their data; needed where measurements are grouped by it.
-        data_size: Of these models; needed where the measurements have one.
-        data_complexity: Of their data, in bits a number; needed where the measurements have one.
-        model_size: Of these models; needed where the measurements have one.
-        new_family: The family has not been measured.
-        new_objective: The objective has not been measured.
-        new_data: The data have not been measured.
+        condition: The models whose critical size is asked for.
         along: What is critical: a model size in parameters, a data size in rows (CSVs then have critical_data_size, and
             model_size in the place of data_size), or the steps of training (critical_steps, and both sizes).
         group_by: Levels of groups that have an effect of their own; each is also left out in turn.
@@ -74,14 +60,11 @@ def predict(
     )
 
     model = fit(read_measurements(paths, metric=metric, along=along), prior=prior, group_by=group_by)
-    names = {"family": family, "objective": objective, "data": data}
-    numbers = {"data_size": data_size, "data_complexity": data_complexity, "model_size": model_size}
-    new = {"new_family": new_family, "new_objective": new_objective, "new_data": new_data}
-    target = critical_size(model, **names, **numbers, **new)
+    target = critical_size(model, **vars(condition))
     errors = [leave_one_group_out(model, level) for level, known in model.terms.levels.items() if len(known) > 2]
     offers = recommend(model, target, max_flops=math.inf if max_flops is None else max_flops, passes=passes)
     machines = [None if offer.missing else hardware(offer) for offer in offers]
-    concerned = [(family, objective), *((offer.family, offer.objective) for offer in offers)]
+    concerned = [(condition.family, condition.objective), *((offer.family, offer.objective) for offer in offers)]
     rates = [
         rate
         for rate in learning_rates(paths, model.measurements)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jaxphase.cli.shared import Name, Names, Rates, SomeNames, Whole, Wholes, say
+from jaxphase.cli.shared import Name, Names, Number, Rates, SomeNames, Whole, Wholes, say
 from jaxphase.config import SweepSpec
 from jaxphase.errors import InputError
 
@@ -94,6 +94,31 @@ class Columns:
         return data
 
 
+@dataclass(frozen=True)
+class Condition:
+    """The models whose critical size is asked for."""
+
+    family: Name = None
+    """Of the models whose critical size is asked for; needed where measurements are grouped by it."""
+    objective: Name = None
+    """Of these models; needed where measurements are grouped by it."""
+    data: Name = None
+    """Name of their data; needed where measurements are grouped by it."""
+    data_size: Number = None
+    """Of these models; needed where the measurements have one."""
+    data_complexity: Number = None
+    """Of their data, in bits a number; needed where the measurements have one."""
+    model_size: Number = None
+    """Of these models; needed where the measurements have one."""
+    new_family: bool = False
+    """The family has not been measured."""
+    new_objective: bool = False
+    """The objective has not been measured."""
+    new_data: bool = False
+    """The data have not been measured."""
+
+
+ANY = Condition()
 UNCHANGED = Settings()
 USUAL = Columns()
 

@@ -22,10 +22,10 @@ UNRESOLVED = 0.25  # error of the width of a step, in units of that width
 LEAST_SIZES = 3
 
 
-class Odds(NamedTuple):
-    """Center and width (10 to 90 %) of each size with standard errors, and whether the width is told, all [sizes]; NaN
-    where all outcomes are in one heap, and of a step between two controls their distance. sharpening: minus the change
-    of ln width per unit of ln size, with its 95 % interval of the likelihood ratio."""
+class Change(NamedTuple):
+    """Center and width of each size with standard errors, and whether the width is told, all [sizes]; of a step between
+    two controls the width is their distance. sharpening: minus the change of ln width per unit of ln size, with its
+    95 % interval. shape: what the curves are taken for."""
 
     center: np.ndarray
     center_se: np.ndarray
@@ -34,6 +34,7 @@ class Odds(NamedTuple):
     resolved: np.ndarray
     sharpening: float
     sharpening_interval: np.ndarray  # [2]
+    shape: str = "sigmoid"
 
 
 def combined(p_value: np.ndarray) -> float:
@@ -42,8 +43,11 @@ def combined(p_value: np.ndarray) -> float:
     return float(chdtrc(2 * len(known), -2 * np.log(known).sum())) if len(known) else np.nan
 
 
-def fit_odds(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray, threshold: np.ndarray) -> Odds:
-    """log_size [sizes]; control [controls]; outcomes [sizes, controls, seeds], NaN where there is none; threshold
+def fit_odds(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray, threshold: np.ndarray) -> Change:
+    """Centers, widths (10 to 90 %) and sharpening of the odds, with the interval of the likelihood ratio; NaN for a
+    size whose outcomes are all in one heap.
+
+    log_size [sizes]; control [controls]; outcomes [sizes, controls, seeds], NaN where there is none; threshold
     [sizes] between the heaps, NaN for a size that is left out."""
     middle, half = (control.max() + control.min()) / 2, np.ptp(control) / 2
     x, widths = (control - middle) / half, np.geomspace(NARROWEST * 2 / (len(control) - 1), WIDEST, WIDTHS)
@@ -66,7 +70,7 @@ def fit_odds(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray, th
         np.where(both, field, np.nan)
         for field in (center, np.where(step, gap / math.sqrt(12), center_se), width, width * log_width_se)
     )
-    return Odds(
+    return Change(
         center=middle + half * center,
         center_se=half * center_se,
         width=half * width,

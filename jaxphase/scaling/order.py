@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxphase.detect.sigmoid import fit_sigmoid
 from jaxphase.scaling.moments import bimodality, susceptibility
-from jaxphase.scaling.odds import LEAST_SIZES, UNRESOLVED, combined, fit_odds
+from jaxphase.scaling.odds import LEAST_SIZES, UNRESOLVED, Change, combined, fit_odds
 from jaxphase.scaling.onset import PARAMETERS, fit_onsets, sigmoid_chi2
 
 ORDERS = ("first order", "continuous", "crossover", "undecided")
@@ -72,12 +72,7 @@ def transition_order(size, control, outcomes) -> Order:
     two heaps of first order (`experiments/order.py`).
     Raises ValueError for shapes that do not match.
     """
-    size, control, outcomes = (np.asarray(values, float) for values in (size, control, outcomes))
-    if outcomes.shape[:2] != (*size.shape, *control.shape) or outcomes.ndim != 3:
-        raise ValueError(
-            f"outcomes must be [sizes, controls, seeds], got {outcomes.shape} with size {size.shape} and control "
-            f"{control.shape}"
-        )
+    size, control, outcomes = _checked(size, control, outcomes)
     variance, heaps = susceptibility(jnp.asarray(outcomes)), bimodality(jnp.asarray(outcomes))
     value = np.where(np.isfinite(variance.value), variance.value, -1.0)
     at = np.arange(len(size)), np.argmax(value, axis=1)
@@ -89,19 +84,13 @@ def transition_order(size, control, outcomes) -> Order:
     in_heaps = combined(two_heaps) < RATE
     if in_heaps:
         between = (np.asarray(heaps.low, float) + np.asarray(heaps.high, float))[at] / 2
-        change = _Change("sigmoid", *fit_odds(log_size, control, outcomes, between))
+        change = fit_odds(log_size, control, outcomes, between)
     else:
         change = _onsets(log_size, control, outcomes) or _sigmoids(log_size, control, outcomes)
     drift, of_drift, _ = _slope(log_size, change.center, change.center_se)
     judged = max(np.flatnonzero(change.resolved), default=-1)
-    if np.isnan(change.sharpening):
-        kind = "undecided"
-    elif not change.interval[0] > 0:
-        kind = "crossover"
-    else:
-        kind = "first order" if in_heaps else "continuous"
     return Order(
-        kind=ORDERS.index(kind),
+        kind=ORDERS.index(_kind(change, in_heaps)),
         center=change.center,
         center_se=change.center_se,
         drift=drift,
@@ -109,7 +98,7 @@ def transition_order(size, control, outcomes) -> Order:
         width=change.width,
         width_se=change.width_se,
         sharpening=change.sharpening,
-        sharpening_interval=change.interval,
+        sharpening_interval=change.sharpening_interval,
         peak=peak,
         peak_se=peak_se,
         peak_control=control[at[1]],
@@ -122,20 +111,26 @@ def transition_order(size, control, outcomes) -> Order:
     )
 
 
-class _Change(NamedTuple):
-    """Where and how wide the curve of each size changes [sizes], if its width is resolved, and how fast it narrows."""
-
-    shape: str
-    center: np.ndarray
-    center_se: np.ndarray
-    width: np.ndarray
-    width_se: np.ndarray
-    resolved: np.ndarray
-    sharpening: float
-    interval: np.ndarray
+def _checked(size, control, outcomes) -> tuple[np.ndarray, ...]:
+    """The three as arrays of numbers."""
+    size, control, outcomes = (np.asarray(values, float) for values in (size, control, outcomes))
+    if outcomes.shape[:2] != (*size.shape, *control.shape) or outcomes.ndim != 3:
+        raise ValueError(
+            f"outcomes must be [sizes, controls, seeds], got {outcomes.shape} with size {size.shape} and control "
+            f"{control.shape}"
+        )
+    return size, control, outcomes
 
 
-def _sigmoids(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -> _Change:
+def _kind(change: Change, in_heaps: bool) -> str:
+    if np.isnan(change.sharpening):
+        return "undecided"
+    if not change.sharpening_interval[0] > 0:
+        return "crossover"
+    return "first order" if in_heaps else "continuous"
+
+
+def _sigmoids(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -> Change:
     found = fit_sigmoid(np.repeat(control, outcomes.shape[2]), outcomes.reshape(len(log_size), -1))
     center, center_se, width, width_se = (
         np.asarray(field, float) for field in (found.center, found.center_se, found.width, found.width_se)
@@ -144,10 +139,10 @@ def _sigmoids(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -
     # A step between two controls is at most as wide as their distance: that much is known of how it narrows.
     width_se = np.where(resolved, width_se, UNRESOLVED * width)
     narrowing, of_narrowing, _ = _slope(log_size, *_logarithm(width, width_se))
-    return _Change("sigmoid", center, center_se, width, width_se, resolved, -narrowing, -of_narrowing[::-1])
+    return Change(center, center_se, width, width_se, resolved, -narrowing, -of_narrowing[::-1])
 
 
-def _onsets(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -> _Change | None:
+def _onsets(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -> Change | None:
     """Curves with an onset, if they fit the means over seeds better than sigmoids do, by Schwarz's criterion."""
     mean, error = _means(outcomes)
     told = np.isfinite(error).sum(axis=1) > PARAMETERS
@@ -164,7 +159,7 @@ def _onsets(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -> 
 
     fields = np.full((4, len(told)), np.nan)
     fields[:, told] = onsets.center, onsets.center_se, onsets.width, onsets.width_se
-    return _Change("onset", *fields, told, onsets.sharpening, onsets.sharpening_interval)
+    return Change(*fields, told, onsets.sharpening, onsets.sharpening_interval, "onset")
 
 
 def _means(outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
