@@ -35,11 +35,16 @@ class Crossings(NamedTuple):
 def crossings(size, control, value, error) -> Crossings:
     """Crossings of the curves of successive sizes, of rows [points] as `collapse` takes them, errors > 0.
 
-    Each curve is a polynomial of the control by weighted least squares, of the degree up to 5 with the least AIC; of
-    several crossings the one where the curves are steepest counts. size: the geometric mean of the two; control, value:
-    where they cross; inverse_nu: ln(slope' / slope) / ln(L' / L). All errors follow from those of the polynomials; two
-    of them cover 95 to 98 % for the crossings and 88 to 92 % for inverse_nu. NaN where two curves do not cross within
-    both, or have fewer than five points.
+    Each curve is a polynomial of the control by weighted least squares, all of the one degree up to 5 with the least
+    AICc (Hurvich and Tsai 1989, Biometrika 76, 297) summed over sizes, or as near to it as the points of a size allow;
+    of several crossings the one where the curves are steepest counts. size: the geometric mean of the two; control,
+    value: where they cross; inverse_nu: ln(slope' / slope) / ln(L' / L). NaN where two curves do not cross within both,
+    or have fewer than five points.
+    All errors follow from those of the polynomials. What a polynomial misses leaves the quotient of slopes only if each
+    size is measured over a range that narrows as L**(-1/nu). Then two errors cover 98 to 99.9 % for inverse_nu, for
+    crossings and for their mean; two means of 2100 were more than six errors away, where curves with errors of 0.5 to
+    5 % crossed at their flat ends. With one range for sizes in ratios of 4 to 8, two errors cover only 51 to 73 % for
+    inverse_nu, which comes out too small, and 74 to 88 % for the mean.
     critical, critical_se: the mean of all crossings, weighted by their covariance, for successive ones share a curve;
     drift: the change of the crossing per e-folding of the size, drift_p the probability of as much without any. Where
     that is small there are corrections to scaling, and the mean is not the critical point of large sizes.
@@ -52,10 +57,8 @@ def crossings(size, control, value, error) -> Crossings:
         )
     present = np.isfinite(size) & np.isfinite(control) & np.isfinite(value) & (error > 0)
     sizes = np.unique(size[present])
-    curves = []
-    for one in sizes:
-        row = present & (size == one)
-        curves.append(_curve(one, control[row], value[row], error[row]))
+    rows = [present & (size == one) for one in sizes]
+    curves = _curves([(one, control[row], value[row], error[row]) for one, row in zip(sizes, rows, strict=True)])
     pairs = [_crossing(*pair) for pair in itertools.pairwise(curves)]
     found = np.array([pair.answers for pair in pairs]).reshape(-1, 3)
     covariance = _covariance(curves, pairs)
@@ -83,24 +86,30 @@ class _Curve(NamedTuple):
         return factor * t ** np.maximum(powers - derivative, 0) / self.half**derivative
 
 
-def _curve(size: float, control: np.ndarray, value: np.ndarray, error: np.ndarray) -> _Curve | None:
-    """The polynomial with the least AIC; its covariance grows with chi-squared where that is above its degrees of
-    freedom."""
+def _curves(rows: list[tuple]) -> list[_Curve | None]:
+    """Polynomials of the one degree with the least AICc summed over sizes: what a polynomial misses of one curve in the
+    scaled variable it then misses of all, and the quotient of two slopes is without it."""
+    fits = [[_curve(*row, degree) for row in rows] for degree in DEGREES]
+    return [curve for curve, _ in min(fits, key=lambda curves: sum(aicc for _, aicc in curves))]
+
+
+def _curve(
+    size: float, control: np.ndarray, value: np.ndarray, error: np.ndarray, degree: int
+) -> tuple[_Curve | None, float]:
+    """The polynomial, of a degree as near as its points allow, and its AICc; its covariance grows with chi-squared
+    where that is above its degrees of freedom."""
     n = len(np.unique(control))
     if n < LEAST_POINTS:
-        return None
+        return None, 0.0
     low, high = control.min(), control.max()
-    center, half = (low + high) / 2, (high - low) / 2
-    best, least = None, math.inf
-    for degree in DEGREES[: n - 3]:
-        columns = ((control - center) / half)[:, None] ** np.arange(degree + 1) / error[:, None]
-        inverse = np.linalg.pinv(columns)
-        coefficients = inverse @ (value / error)
-        chi2 = np.sum((value / error - columns @ coefficients) ** 2)
-        if (aic := chi2 + (degree + 1) * 2) < least:
-            stretch = max(1.0, chi2 / (len(value) - degree - 1))
-            best, least = _Curve(size, low, high, center, half, coefficients, stretch * inverse @ inverse.T), aic
-    return best
+    center, half, count = (low + high) / 2, (high - low) / 2, min(degree, n - 3) + 1
+    columns = ((control - center) / half)[:, None] ** np.arange(count) / error[:, None]
+    inverse = np.linalg.pinv(columns)
+    coefficients = inverse @ (value / error)
+    chi2 = np.sum((value / error - columns @ coefficients) ** 2)
+    stretch = max(1.0, chi2 / (len(value) - count))
+    aicc = chi2 + 2 * count * len(value) / (len(value) - count - 1)
+    return _Curve(size, low, high, center, half, coefficients, stretch * inverse @ inverse.T), aicc
 
 
 class _Crossing(NamedTuple):
