@@ -131,12 +131,13 @@ def resampled(of: master.Fit, free: tuple[int, ...], rows: master.Rows, resample
 def drift(
     answers: np.ndarray, covariances: np.ndarray, windows: Windows, mean: np.ndarray, sizes: np.ndarray
 ) -> np.ndarray:
-    """Covariance that accounts for what the answer moves by without the smallest sizes, where that is beyond chance.
+    """Covariance that accounts for what the answer moves by without the smallest sizes, as far as that is not chance.
 
     A correction to scaling need not spoil the fit, as the exponents can take it up; but then they move. One that falls
     as 1 / L moves them by the share 1 - L / L' of their error when L' is the smallest size that is left. By chance
     answers of part of the data and of all differ by the difference of their variances (Hausman 1978, Econometrica 46,
-    1251): the part that tells most counts, and only if it has moved by more than twice that.
+    1251), so that the square of the move less that is an unbiased estimate of the error's square. The part that tells
+    most counts.
     """
     whole = np.flatnonzero((windows.fraction == 1) & (windows.dropped == 0))
     parts = np.flatnonzero((windows.fraction == 1) & (windows.dropped > 0) & np.isfinite(covariances).all(axis=(1, 2)))
@@ -145,7 +146,7 @@ def drift(
     share = 1 - sizes[0] / sizes[windows.dropped[parts]][:, None]
     moved = (answers[parts] - mean) / share
     of_parts = np.diagonal(covariances[parts], axis1=1, axis2=2)
-    # Estimates of the variances may come in the wrong order; a part's own noise is at least its share.
-    chance = np.maximum(of_parts - np.diag(covariances[whole[0]]), share * of_parts) / share**2
+    # Variances may come in the wrong order, or the whole have none; a part's own noise is at least its share.
+    chance = np.fmax(of_parts - np.diag(covariances[whole[0]]), share * of_parts) / share**2
     best = np.argmin(chance, axis=0), np.arange(len(mean))
-    return np.diag(np.where(moved[best] ** 2 > 4 * chance[best], moved[best] ** 2, 0))
+    return np.diag(np.maximum(moved[best] ** 2 - chance[best], 0))
