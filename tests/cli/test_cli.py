@@ -13,12 +13,12 @@ from jaxphase import cli
 
 SPEC = """
 [sweep]
-seeds = 2
+seeds = 3
 batch_size = 16
-metrics = ["train_loss", "val_loss", "accuracy", "probe_cross_entropy"]
+metrics = ["val_loss", "accuracy", "probe_cross_entropy"]
 [phase_transition]
 model_size_range = [700, 6000]
-model_size_samples = 6
+model_size_samples = 12
 data_size_range = [40, 400]
 training_steps_range = [5, 40]
 training_steps_samples = 2
@@ -28,6 +28,7 @@ order_parameter = "accuracy"
 
 @pytest.fixture(scope="module")
 def swept(apart, tmp_path_factory):
+    """Six curves of 12 sizes and 3 seeds, as in test_cli_curves.py and test_analysis.py: one program for all."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "small.toml").write_text(SPEC)
     return folder, apart("sweep", "small.toml", cwd=folder)
@@ -43,21 +44,21 @@ def test_a_sweep_leaves_everything_in_its_folder(swept):
     assert report["schema"] == 2 and report["order_parameter"] == "accuracy"
 
 
-def test_resuming_a_finished_sweep_changes_no_number_and_no_page(apart, swept):
+def test_resuming_a_finished_sweep_changes_no_number_and_no_page(here, swept):
     folder, _ = swept
     before = (folder / "small" / "analysis.json").read_text()
     page = (folder / "small" / "report.html").stat().st_mtime_ns
-    result = apart("sweep", "small.toml", "--resume", cwd=folder)
+    result = here("sweep", "small.toml", "--resume", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert (folder / "small" / "analysis.json").read_text() == before
     assert (folder / "small" / "report.html").stat().st_mtime_ns == page
     assert "report.html was there already and is as it was" in result.stdout
 
 
-def test_an_existing_folder_is_left_alone(apart, swept):
+def test_an_existing_folder_is_left_alone(here, swept):
     folder, _ = swept
     before = {path: path.stat().st_mtime_ns for path in (folder / "small").rglob("*")}
-    result = apart("sweep", "small.toml", cwd=folder)
+    result = here("sweep", "small.toml", cwd=folder)
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1] == (
         "jaxphase: small exists: name another output folder, or resume the sweep in it."

@@ -123,7 +123,8 @@ def test_padding_is_invisible_in_every_metric(objective, options):
     lanes = tuple(lane_of(width) for width in WIDTHS)
     _, _, metrics, prepared, moved = train(Bucket(16, 0, lanes), spec, np.float64)
     assert not moved and set(metrics) == set(METRICS)
-    for row, lane in enumerate(lanes):
+    # The narrowest and the widest: each width alone is three programs to compile.
+    for row, lane in ((0, lanes[0]), (2, lanes[2])):
         *_, alone_metrics, alone_prepared, _ = train(Bucket(lane.width, 0, (lane,)), spec, np.float64)
         for name, column in metrics.items():
             # The probe's 40 conjugate gradients amplify round-off; everything else agrees to the last digits.

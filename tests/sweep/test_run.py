@@ -104,7 +104,8 @@ def test_streamed_data_give_the_same_bits(monkeypatch, tmp_path, case):
         monkeypatch.setattr(sys.modules["jaxphase.data.arrays"], "LARGE", 0)
         task = {"data": "arrays", "data_options": {"path": str(tmp_path / "x.npy"), "probe": 50, "validation": 50}}
     # Neither the first calls nor the last ones before a checkpoint are as long as a piece.
-    spec = dataclasses.replace(SPEC, checkpoints=(5, 23), metrics=("train_loss", "val_loss"), **task)
+    few = {"checkpoints": (5, 23), "metrics": ("train_loss", "val_loss"), "family_options": {"depth": 1}}
+    spec = dataclasses.replace(SPEC, **few, **task)
     resident = sweep.run(spec, progress=False, buckets=1)
     monkeypatch.setattr(sys.modules["jaxphase.sweep.plan"], "SHARE_OF_DATA", 0)
     monkeypatch.setattr("jaxphase.sweep.stream.piece_steps", lambda parts, lanes: 3)
