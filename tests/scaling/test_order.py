@@ -10,6 +10,9 @@ SIZE = np.array([16.0, 64, 256, 1024])
 CONTROL = np.linspace(-1, 1, 21)
 
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
+
 def continuous(rng, seeds=48):
     """Order parameters of finite size: a curve that sharpens, normal scatter that peaks in the middle and shrinks."""
     x = 4 * CONTROL * np.sqrt(SIZE[:, None] / 16)
