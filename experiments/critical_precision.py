@@ -264,7 +264,7 @@ def main() -> None:
         found["ways"] = {way: judge(system, numbers) for way, numbers in ways.items()}
         Console(width=150).print(shown(system, found))
         findings[system.name] = system, found, rows, collapse
-        write(findings)
+        write(kept, findings)
         draw(findings, HERE.with_suffix(".png"))
 
 
@@ -276,8 +276,9 @@ def simulated(system: System, effort: float) -> dict:
     return {"effort": effort, "devices": devices, "seconds": time.perf_counter() - began, "rows": rows.tolist()}
 
 
-def write(findings: dict) -> None:
-    report = {name: found | {"rows": rows.tolist()} for name, (_, found, rows, _) in findings.items()}
+def write(kept: dict, findings: dict) -> None:
+    """The findings so far, and what is kept of systems that are not yet judged again."""
+    report = kept | {name: found | {"rows": rows.tolist()} for name, (_, found, rows, _) in findings.items()}
     HERE.with_suffix(".json").write_text(json.dumps(report, allow_nan=False) + "\n")
 
 
