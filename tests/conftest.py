@@ -4,7 +4,6 @@ Most of the time of the tests is that of the compiler, so it optimizes only what
 JAX_DISABLE_MOST_OPTIMIZATIONS=0 XLA_FLAGS= in the environment it compiles what users run.
 """
 
-import gc
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +21,6 @@ import pytest
 
 from jaxphase.cores import use_all_cores
 
-# Tracing makes many small objects, and hardly any of them go round in circles.
-gc.set_threshold(50_000, 20, 20)
 os.environ["NPROC"] = "4"
 use_all_cores()
 jax.config.update("jax_num_cpu_devices", 2)
