@@ -14,10 +14,10 @@ rows in critical_precision.json once more, without simulating.
 import argparse
 import json
 import math
-import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from jaxphase import scaling  # noqa: E402
 from jaxphase.systems import ising, percolation  # noqa: E402
 from jaxphase.validate import lattices  # noqa: E402
+from jaxphase.validate.run import on_free_devices  # noqa: E402
 
 HERE = Path(__file__)
 RATIO, ORDER, SUSCEPTIBILITY = range(3)
@@ -86,22 +87,14 @@ SYSTEMS = (
 
 def simulate(system: System, effort: float) -> np.ndarray:
     """Rows [points, 5] of all sizes, the mean of all batches; devices take one batch after the other."""
-    free = queue.SimpleQueue()
-    for device in jax.local_devices():
-        free.put(device)
-
-    def run(size, key):
-        device = free.get()
-        try:
-            with jax.default_device(device):
-                return system.rows(size, key)
-        finally:
-            free.put(device)
-
+    run = on_free_devices()
     counts = {size: max(round(effort * count / MERGED), 1) for size, count in system.batches.items()}
     keys = iter(jax.random.split(jax.random.key(2026), sum(counts.values())))
     with ThreadPoolExecutor(jax.local_device_count()) as pool:
-        begun = {size: [pool.submit(run, size, next(keys)) for _ in range(count)] for size, count in counts.items()}
+        begun = {
+            size: [pool.submit(run, partial(system.rows, size), next(keys)) for _ in range(count)]
+            for size, count in counts.items()
+        }
         return np.concatenate([together([part.result() for part in parts]) for parts in begun.values()])
 
 

@@ -28,7 +28,7 @@ def validate(
     jobs = [system.simulate(effort) for system in SYSTEMS]
     total, done = sum(len(parts) + 1 for parts in jobs), 0
     keys = iter(jax.random.split(jax.random.key(seed), total))
-    pool, run = ThreadPoolExecutor(jax.local_device_count()), _on_free_devices()
+    pool, run = ThreadPoolExecutor(jax.local_device_count()), on_free_devices()
     try:
         begun = [[pool.submit(run, part, next(keys)) for part in parts] for parts in jobs]
         for system, futures in zip(SYSTEMS, begun, strict=True):
@@ -46,7 +46,7 @@ def validate(
     return tuple(checks)
 
 
-def _on_free_devices():
+def on_free_devices():
     """A function that runs a part of a simulation on a device that no other part is using."""
     free = queue.SimpleQueue()
     for device in jax.local_devices():
