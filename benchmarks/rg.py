@@ -27,8 +27,8 @@ from jaxphase import rg
 from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
 from jaxphase.rg.networks.couplings import kurtosis, layers
+from jaxphase.runtime.mesh import EVERYWHERE, LANES, lane_mesh, spread
 from jaxphase.sweep import use_all_cores
-from jaxphase.sweep.mesh import EVERYWHERE, LANES, lane_mesh, spread
 from jaxphase.sweep.recipe import recipe
 
 STEPS, ROWS = 3, 512

@@ -31,9 +31,9 @@ from jaxphase import plots, predict, sweep
 from jaxphase.config import SweepSpec
 from jaxphase.errors import InputError
 from jaxphase.models import count_parameters
-from jaxphase.plain import plain, write_json
 from jaxphase.predict.measurements import standard_errors, subset
 from jaxphase.report import write_report
+from jaxphase.runtime.files import plain, write_json
 
 HERE = Path(__file__).parent
 ORDER = "mutual_information"

@@ -35,11 +35,11 @@ from jaxphase.config import SweepSpec
 from jaxphase.curves import along_data
 from jaxphase.errors import InputError
 from jaxphase.evaluate import compressed_size, entropy
-from jaxphase.plain import plain, write_json
 from jaxphase.report import write_report
+from jaxphase.runtime.files import plain, write_json
 from jaxphase.scaling import COLLAPSE_KINDS, ORDERS
 from jaxphase.scaling.order import SHAPES
-from jaxphase.wording import SMOOTH, TRANSITIONS
+from jaxphase.words.wording import SMOOTH, TRANSITIONS
 
 HERE = Path(__file__).parent
 GRAMMARS, SEEDS, HELD_OUT = 4, 4, 512

@@ -25,8 +25,8 @@ use_all_cores()  # before JAX starts and SciPy is loaded, as may happen when wha
 
 from jaxphase import plots, rg, sweep  # noqa: E402
 from jaxphase.config import SweepSpec, log_space  # noqa: E402
-from jaxphase.flows import FOLLOWED, follow  # noqa: E402
-from jaxphase.renormalize import renormalize  # noqa: E402
+from jaxphase.rg.families.flows import FOLLOWED, follow  # noqa: E402
+from jaxphase.rg.families.halving import renormalize  # noqa: E402
 from jaxphase.rg.networks.couplings import layers  # noqa: E402
 
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ from pathlib import Path
 import jaxphase
 from jaxphase import plots, sweep
 from jaxphase.config import SweepSpec, log_space
-from jaxphase.plain import write_json
+from jaxphase.runtime.files import write_json
 
 HERE = Path(__file__).parent
 ORDER_PARAMETERS = ("mutual_information", "val_loss")

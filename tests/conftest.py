@@ -19,7 +19,7 @@ os.environ.setdefault(
 import jax
 import pytest
 
-from jaxphase.cores import use_all_cores
+from jaxphase.runtime.cores import use_all_cores
 
 os.environ["NPROC"] = "4"
 use_all_cores()

@@ -11,7 +11,7 @@ from jaxphase import evaluate
 from jaxphase.config import SweepSpec
 from jaxphase.evaluate import METRICS
 from jaxphase.rg import coarse_grain, couplings
-from jaxphase.sweep.mesh import lane_mesh
+from jaxphase.runtime.mesh import lane_mesh
 from jaxphase.sweep.plan import plan
 from jaxphase.sweep.recipe import recipe
 from jaxphase.sweep.train import initialise, programs

@@ -6,7 +6,7 @@ from importlib.resources import files
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-FILE = files("jaxphase") / "analysis.schema.json"
+FILE = files("jaxphase.analysis") / "analysis.schema.json"
 
 
 def setup(app):

@@ -144,9 +144,9 @@ def _print_prediction(model, target, errors, offers, machines, rates, max_flops:
 def _write_prediction(folder: Path, model, target, errors, offers, machines, rates) -> None:
     from dataclasses import fields
 
-    from jaxphase.plain import write_json
     from jaxphase.plots import predictions
     from jaxphase.plots.style import save_all
+    from jaxphase.runtime.files import write_json
 
     found = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "posterior"}
     for level, effects in found.pop("effects").items():
@@ -183,9 +183,9 @@ def _check_answered(surface, losses, file: Path) -> None:
 
 
 def _write_allocation(folder: Path, surface, budgets, best, losses) -> None:
-    from jaxphase.plain import write_json
     from jaxphase.plots import allocation, isoflop
     from jaxphase.plots.style import save_all
+    from jaxphase.runtime.files import write_json
 
     fitted = {name: value for name, value in surface._asdict().items() if name != "draws"}
     words = {"surface": fitted, "compute": budgets, "allocation": best, "runs": losses}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from jaxphase.learning import TimeAnalysis
+    from jaxphase.analysis.training_time import TimeAnalysis
 
 
 def analyze(
@@ -76,7 +76,7 @@ def times(
         )
     folder = shared.new(out) if out else None
     shared.start_jax()
-    from jaxphase.learning import analyze_time
+    from jaxphase.analysis.training_time import analyze_time
 
     found = analyze_time(data, metric)
     console = Console()
@@ -138,8 +138,8 @@ def judge(
 
 def _drawn(data: "xr.Dataset", found: "TimeAnalysis") -> "dict[str, Figure]":
     """Learning curves of every metric, their times over size where two of them are known, and the delays there are."""
+    from jaxphase.analysis.times import DELAYS
     from jaxphase.plots import delays, learning_curves, learning_times
-    from jaxphase.times import DELAYS
 
     figures = {}
     for metric in dict.fromkeys(curve.metric for curve in found.curves):

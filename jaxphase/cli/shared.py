@@ -33,7 +33,7 @@ def start_jax() -> Path:
     """All cores as devices, and compiled programs kept in the user's cache folder; returns that folder."""
     import jax
 
-    from jaxphase.cores import use_all_cores
+    from jaxphase.runtime.cores import use_all_cores
 
     use_all_cores()
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

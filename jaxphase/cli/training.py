@@ -121,9 +121,9 @@ def rg(
     if steps is not None and steps < 1:
         raise InputError(f"steps is {steps}: give a whole number of at least 1.")
     shared.start_jax()
-    from jaxphase.flows import follow, losses
     from jaxphase.plots import write_flow_figures
-    from jaxphase.renormalize import renormalize
+    from jaxphase.rg.families.flows import follow, losses
+    from jaxphase.rg.families.halving import renormalize
 
     with shared.bar() as tell:
         options = {"space": space, "data_size": data_size, "learning_rate": learning_rate}

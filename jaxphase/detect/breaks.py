@@ -5,8 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxphase.linalg.orthonormal import off, orthonormal
+
 from .distributions import student_t_975
-from .orthonormal import off, orthonormal
 
 # 95 % point of the likelihood ratio of a jump's place, P = (1 - exp(-c / 2))**2 (Hansen 2000, Table I).
 _HANSEN_95 = 7.35

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxphase.linalg.orthonormal import off, orthonormal
+
 from .distributions import student_t_975
-from .orthonormal import off, orthonormal
 from .points import new_x
 
 # A hinge of which no more than this share is new is rounding.

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxphase.linalg.orthonormal import orthonormal
+
 from .batched import once_per_grid
-from .orthonormal import orthonormal
 
 
 class Unit(NamedTuple):

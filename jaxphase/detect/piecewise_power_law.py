@@ -6,11 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxphase.linalg.orthonormal import off, orthonormal
+
 from .batched import curve_detector, once_per_grid
 from .distributions import student_t_975
 from .kinks import Kinks, best_kink, best_two_kinks, best_two_of, kink_intervals, kinks_off
 from .least_squares import axis_unit, standard_values, weighted_mean
-from .orthonormal import off, orthonormal
 from .points import count, distinct
 from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
 

@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxphase.linalg.orthonormal import off, orthonormal
+
 from .batched import curve_detector
 from .distributions import student_t_975
 from .least_squares import Expansion, axis_unit, levenberg_marquardt, standard_errors, standard_values
-from .orthonormal import off, orthonormal
 from .points import count, group, pool_repeats, smallest_gap
 from .status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 

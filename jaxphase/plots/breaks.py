@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from jaxphase.analysis.findings import Analysis
 from jaxphase.detect import Segmentation
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis
 from jaxphase.plots.curves import draw_seeds
 from jaxphase.plots.fits import SHADE, half_width, shade
 from jaxphase.plots.measured import findings_of, named, one_by_one, size_axis, sizes_of, values_of

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxphase.analysis.findings import Analysis
 from jaxphase.curves import axis
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis
 from jaxphase.plots.measured import group_label, mean_and_error, named, sizes_of, values_of
 from jaxphase.plots.style import colors, key, panel, spaced, span
 from jaxphase.scaling import COLLAPSE_KINDS, Collapse, Crossings
-from jaxphase.wording import exactly, in_figures
+from jaxphase.words.wording import exactly, in_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxphase.findings import Analysis, Finding
+from jaxphase.analysis.findings import Analysis, Finding
 from jaxphase.plots.fits import SHADE, fit_band, fitted, shade
 from jaxphase.plots.measured import findings_of, mean_and_error, named, one_by_one, size_axis, sizes_of, values_of
 from jaxphase.plots.style import bars, headings, key, panel, span
-from jaxphase.wording import in_figures
+from jaxphase.words.wording import in_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.special import expit, stdtrit
 
-from jaxphase.findings import Analysis, Finding
+from jaxphase.analysis.findings import Analysis, Finding
 from jaxphase.plots.measured import sizes_of, values_of
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import numpy as np
 import xarray as xr
 
 from jaxphase.errors import InputError
-from jaxphase.flows import FOLLOWED, CouplingFlow, FamilyFlow
 from jaxphase.plots.measured import mean_and_error
 from jaxphase.plots.style import colors, few_labels, key, panel, spaced
 from jaxphase.rg import FLOWS
-from jaxphase.wording import exactly
+from jaxphase.rg.families.flows import FOLLOWED, CouplingFlow, FamilyFlow
+from jaxphase.words.wording import exactly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from jaxphase.analysis.times import DELAYS, POWERS
+from jaxphase.analysis.training_time import LearningCurve, TimeAnalysis
 from jaxphase.curves import at_best_rate, metrics_of
 from jaxphase.errors import InputError
-from jaxphase.learning import LearningCurve, TimeAnalysis
 from jaxphase.plots.measured import group_label, mean_and_error, named
 from jaxphase.plots.style import bars, colors, few_labels, headings, key, panel, spaced
-from jaxphase.times import DELAYS, POWERS
-from jaxphase.wording import exactly, in_figures, label
+from jaxphase.words.wording import exactly, in_figures, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from jaxphase.analysis.findings import Analysis, Finding
 from jaxphase.curves import axis
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis, Finding
 from jaxphase.plots.style import colors, few_labels
-from jaxphase.wording import exactly, label
+from jaxphase.words.wording import exactly, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

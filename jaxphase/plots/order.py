@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxphase.analysis.findings import Analysis
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis
 from jaxphase.plots.measured import named, one_by_one, size_axis, size_label, sizes_of
 from jaxphase.plots.style import bars, edges, key, panel, spaced
 from jaxphase.scaling.moments import LEAST_SEEDS
-from jaxphase.wording import exactly
+from jaxphase.words.wording import exactly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from jaxphase.analysis.findings import Analysis
+from jaxphase.analysis.training_time import TimeAnalysis
 from jaxphase.curves import at_best_rate, metrics_of
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis
-from jaxphase.flows import FOLLOWED, FamilyFlow
-from jaxphase.learning import TimeAnalysis
 from jaxphase.plots import flows
 from jaxphase.plots.collapse import collapse
 from jaxphase.plots.curves import curve, derivative, residuals
@@ -21,6 +20,7 @@ from jaxphase.plots.learning import learning_curves
 from jaxphase.plots.measured import group_labels
 from jaxphase.plots.order import binder, phase_diagram, susceptibility
 from jaxphase.plots.style import legend, new_figure, save_all, span
+from jaxphase.rg.families.flows import FOLLOWED, FamilyFlow
 from jaxphase.scaling import COLLAPSE_KINDS
 from jaxphase.scaling.moments import LEAST_SEEDS
 

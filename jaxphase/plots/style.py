@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxphase.wording import exactly
+from jaxphase.words.wording import exactly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from jaxphase.curves import at_best_rate, metrics_of
+from jaxphase.curves.files import read_table
+from jaxphase.curves.table import absent, listed, number
 from jaxphase.errors import InputError
-from jaxphase.readers import read_table
-from jaxphase.readers.table import absent, listed, number
 
 SEEN = "seen"
 

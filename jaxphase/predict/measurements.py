@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from jaxphase.curves.files import read_csv_table
+from jaxphase.curves.table import absent, number
 from jaxphase.errors import InputError
-from jaxphase.readers import read_csv_table
-from jaxphase.readers.table import absent, number
 
 from .sweeps import critical_sizes
 

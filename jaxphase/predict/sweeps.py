@@ -78,8 +78,8 @@ def _findings(folder: Path, metric: str | None, axis: str) -> list[dict]:
 
 def _times(folder: Path, metric: str | None) -> list[dict]:
     """The largest step of each learning curve."""
+    from jaxphase.analysis.training_time import analyze_time
     from jaxphase.curves import read
-    from jaxphase.learning import analyze_time
 
     data = read(folder / "sweep.nc")
     asked = tomllib.loads(data.attrs["spec"]).get("phase_transition", {}).get("order_parameter")

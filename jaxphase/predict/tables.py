@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from jaxphase.wording import exactly, in_figures
+from jaxphase.words.wording import exactly, in_figures
 
 from .allocation import Allocation
 from .critical import CriticalModel, Prediction

@@ -1,6 +1,5 @@
-"""The report: one HTML file of all that a folder of results holds, to be read, printed and passed on."""
+"""One HTML page on everything that a folder of results holds."""
 
-from jaxphase.report.contents import load_analysis
-from jaxphase.report.page import write_report
+from .page import write_report
 
-__all__ = ["load_analysis", "write_report"]
+__all__ = ["write_report"]

@@ -14,15 +14,15 @@ import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jaxphase.analysis import Analysis
+from jaxphase.analysis.findings import Finding
 from jaxphase.curves import axis
 from jaxphase.errors import InputError
-from jaxphase.findings import Finding
-from jaxphase.flows import FOLLOWED, ONE_MAP
-from jaxphase.paragraphs import paragraph
 from jaxphase.report.contents import Contents, load
 from jaxphase.report.figures import Image
 from jaxphase.rg import FLOWS, PHASES
-from jaxphase.wording import SMOOTH, TRANSITIONS, exactly, in_figures, label, size_unit
+from jaxphase.rg.families.flows import FOLLOWED, ONE_MAP
+from jaxphase.words.paragraphs import paragraph
+from jaxphase.words.wording import SMOOTH, TRANSITIONS, exactly, in_figures, label, size_unit
 
 
 class Metric(NamedTuple):

@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from jaxphase.scaling.sweep_operator import inverse_and_log_determinant
+from jaxphase.linalg.sweep_operator import inverse_and_log_determinant
 
 SINES = 24
 # A sine of the highest frequency must still turn fast enough for the shortest length of the kernel (ibid.).

@@ -1,6 +1,6 @@
 """Sweeps: a spec in, every model of its grid trained and measured, a labelled Dataset out."""
 
-from jaxphase.cores import use_all_cores
+from jaxphase.runtime.cores import use_all_cores
 from jaxphase.sweep.plan import Bucket, Lane, Plan, lane_bytes, plan, sizes_of_their_own
 from jaxphase.sweep.recipe import Recipe, recipe
 from jaxphase.sweep.run import make_plan, run

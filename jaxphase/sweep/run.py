@@ -17,8 +17,8 @@ from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml, to_toml
 from jaxphase.data import Splits
 from jaxphase.errors import InputError
 from jaxphase.evaluate import METRICS, compressed_size, entropy
+from jaxphase.runtime.mesh import abstract_rows, copy_everywhere, device_memory, lane_mesh, spread
 from jaxphase.sweep.checkpoint import Checkpointer
-from jaxphase.sweep.mesh import abstract_rows, copy_everywhere, device_memory, lane_mesh, spread
 from jaxphase.sweep.plan import Bucket, Plan, plan
 from jaxphase.sweep.progress import Meter, meter
 from jaxphase.sweep.recipe import Recipe, recipe

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxphase.sweep.mesh import LANES, STEPS_OF_LANES, abstract, spread
+from jaxphase.runtime.mesh import LANES, STEPS_OF_LANES, abstract, spread
 from jaxphase.sweep.recipe import Recipe
 from jaxphase.sweep.train import Numbers, batch_places, own_places
 

@@ -34,7 +34,7 @@ from jaxphase.evaluate import (
 )
 from jaxphase.models.layers import PerModel
 from jaxphase.objectives.views import two_views
-from jaxphase.sweep.mesh import EVERYWHERE, LANES, STEPS_OF_LANES, pad_rows
+from jaxphase.runtime.mesh import EVERYWHERE, LANES, STEPS_OF_LANES, pad_rows
 from jaxphase.sweep.plan import Bucket, Lane
 from jaxphase.sweep.recipe import Recipe
 

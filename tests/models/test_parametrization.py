@@ -14,7 +14,7 @@ from flax import nnx
 
 from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
-from jaxphase.sweep.mesh import copy_everywhere, lane_mesh, spread
+from jaxphase.runtime.mesh import copy_everywhere, lane_mesh, spread
 from jaxphase.sweep.plan import Bucket, Lane
 from jaxphase.sweep.recipe import recipe
 from jaxphase.sweep.train import initialise, programs

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxphase.evidence import Evidence
-from jaxphase.findings import Analysis, Break, Finding, Interval, Slope
+from jaxphase.analysis.evidence import Evidence
+from jaxphase.analysis.findings import Analysis, Break, Finding, Interval, Slope
 from jaxphase.scaling import Collapse, Moment
 
 SIZES = np.geomspace(1e3, 1e6, 10)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxphase import plots
+from jaxphase.analysis.findings import Interval, Slope
 from jaxphase.detect import Segmentation
 from jaxphase.errors import InputError
-from jaxphase.findings import Interval, Slope
 
 METRICS = ("ability", "falling", "jump", "loss", "line", "flat", "bent", "few")
 

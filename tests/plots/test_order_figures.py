@@ -7,8 +7,8 @@ import pytest
 from matplotlib.collections import QuadMesh
 
 from jaxphase import plots
+from jaxphase.analysis.findings import Interval
 from jaxphase.errors import InputError
-from jaxphase.findings import Interval
 from jaxphase.scaling import Crossings
 
 SIZES = np.geomspace(1e3, 1e6, 10)

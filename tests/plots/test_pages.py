@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from jaxphase import plots
+from jaxphase.analysis.findings import Analysis
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis
 from jaxphase.plots.style import few_labels
 
 METRICS = ("ability", "falling", "jump", "loss", "line", "flat", "bent", "few")

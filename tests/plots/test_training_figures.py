@@ -5,10 +5,10 @@ import pytest
 import xarray as xr
 
 from jaxphase import plots
+from jaxphase.analysis.times import Delay, Plateau, TimeLaw
+from jaxphase.analysis.training_time import Event, LearningCurve, SizeDelay, SizeLaw, TimeAnalysis
 from jaxphase.errors import InputError
-from jaxphase.learning import Event, LearningCurve, SizeDelay, SizeLaw, TimeAnalysis
 from jaxphase.sweep.plan import Bucket, Lane, Plan
-from jaxphase.times import Delay, Plateau, TimeLaw
 
 STEPS = np.array([0, 1, 3, 10, 30, 100])
 SIZES = np.array([1e3, 1e4, 1e5])

@@ -9,8 +9,8 @@ from scipy.linalg import null_space
 from scipy.stats import multivariate_normal, norm
 
 from jaxphase import analysis, curves
+from jaxphase.analysis.findings import Analysis, Finding, Interval
 from jaxphase.errors import InputError
-from jaxphase.findings import Analysis, Finding, Interval
 from jaxphase.predict.critical import columns_of, critical_size, fit, rows_of
 from jaxphase.predict.held_out import leave_one_family_out
 from jaxphase.predict.measurements import measured, read_measurements, standard_errors, subset

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxphase import learning
+from jaxphase.analysis import training_time as learning
+from jaxphase.analysis.training_time import Event, LearningCurve, TimeAnalysis
 from jaxphase.errors import InputError
-from jaxphase.learning import Event, LearningCurve, TimeAnalysis
 from jaxphase.predict import (
     critical_size,
     fit,

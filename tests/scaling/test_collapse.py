@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxphase.linalg.sweep_operator import inverse_and_log_determinant
 from jaxphase.scaling import COLLAPSE_KINDS, collapse, identify_universality_class, master
 from jaxphase.scaling.quality import Table, quality
-from jaxphase.scaling.sweep_operator import inverse_and_log_determinant
 
 SIZES = (8, 16, 32, 64)
 CRITICAL, INVERSE_NU, EXPONENT = 0.44, 0.8, -0.15

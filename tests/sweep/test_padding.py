@@ -15,7 +15,7 @@ from jaxphase.evaluate import METRICS
 from jaxphase.models import mlp
 from jaxphase.models.mlp import Block
 from jaxphase.objectives import OBJECTIVES
-from jaxphase.sweep.mesh import copy_everywhere, lane_mesh, spread
+from jaxphase.runtime.mesh import copy_everywhere, lane_mesh, spread
 from jaxphase.sweep.optimizer import optimizer
 from jaxphase.sweep.plan import Bucket, Lane
 from jaxphase.sweep.recipe import recipe

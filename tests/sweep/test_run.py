@@ -17,7 +17,7 @@ from jaxphase.curves import at_best_rate
 from jaxphase.errors import InputError
 from jaxphase.evaluate import METRICS, linear_probe
 from jaxphase.models import count_parameters
-from jaxphase.sweep.mesh import copy_everywhere, lane_mesh
+from jaxphase.runtime.mesh import copy_everywhere, lane_mesh
 from jaxphase.sweep.plan import Bucket, Lane
 from jaxphase.sweep.progress import meter
 from jaxphase.sweep.train import identity

@@ -1,0 +1,1 @@
+"""Renormalization of a trained family: its models halved again and again, and what flows."""

@@ -1,0 +1,63 @@
+"""Traced programs kept on disk: of a program that is compiled already, the tracing takes longer than all the rest.
+
+JAX keeps what XLA has compiled, but has to trace a function anew in every process to know what that is.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import jax
+import jaxlib
+from jax import export
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+def traced(function: Callable, *shapes: jax.ShapeDtypeStruct) -> Callable:
+    """`function` for arrays of these shapes, as it was traced before, or to be traced when it is called.
+
+    Traces are in JAX's folder for compiled programs (`jax_compilation_cache_dir`; without one nothing is kept), each
+    under a name that changes with the sources of jaxphase, the versions of JAX, the platform and the shapes. A file
+    that is damaged is written anew. Results may be named tuples if `jax.export.register_namedtuple_serialization` knows
+    them.
+    """
+    folder = jax.config.jax_compilation_cache_dir
+    if not folder:
+        return function
+    path = Path(folder) / f"{function.__name__.strip('_')}-{_key(function, shapes)}.trace"
+    kept = path.read_bytes() if path.exists() else b""
+    digest, program = kept[:32], kept[32:]
+    if hashlib.sha256(program).digest() != digest:
+        program = bytes(export.export(jax.jit(function))(*shapes).serialize())
+        _write(path, hashlib.sha256(program).digest() + program)
+    return export.deserialize(bytearray(program)).call
+
+
+def _key(function: Callable, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> str:
+    """A name for all that decides what is traced."""
+    names = function.__module__, function.__qualname__, jax.__version__, jaxlib.__version__, jax.default_backend()
+    text = repr((*names, jax.config.jax_enable_x64, shapes, _sources()))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@cache
+def _sources() -> str:
+    """A digest of the package's own files."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file whole or not at all, whoever else writes it at the same time; none where none can be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(content)
+        Path(file.name).replace(path)
+    except OSError:
+        return

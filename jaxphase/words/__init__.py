@@ -1,0 +1,1 @@
+"""Results in English: sentences, paragraphs and tables made from numbers alone."""
