@@ -18,8 +18,11 @@ os.environ.setdefault(
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
 
-from jaxphase.runtime.cores import use_all_cores
+install_import_hook("jaxphase", "typechecker.checked")
+
+from jaxphase.runtime.cores import use_all_cores  # noqa: E402
 
 os.environ["NPROC"] = "4"
 use_all_cores()

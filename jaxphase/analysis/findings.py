@@ -100,7 +100,7 @@ class Finding:
     breaks: tuple[Break, ...] = ()
     partner: str = ""
     mirage: str = ""
-    detectors: Mapping[str, NamedTuple] = field(default_factory=dict)
+    detectors: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_transition(self) -> bool:
