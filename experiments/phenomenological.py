@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from jaxphase.rg.populations.clusters import cluster_flow  # noqa: E402
 from jaxphase.rg.populations.pairing import pair_and_sum  # noqa: E402
-from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, VERDICTS, phenomenological  # noqa: E402
+from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, PopulationKind, phenomenological  # noqa: E402
 from jaxphase.rg.populations.shells import momentum_flow  # noqa: E402
 from jaxphase.systems.ising import CRITICAL_COUPLING, configurations  # noqa: E402
 
@@ -59,7 +59,7 @@ def measure(x: np.ndarray, seed: int) -> dict:
         # `size` alone has no axis of surrogates.
         rows[name] = jax.tree.map(lambda a, i=i: a[i], result.surrogates._replace(size=result.surrogates.clusters))
     return {
-        "verdict": VERDICTS[int(result.verdict)],
+        "verdict": PopulationKind(int(result.kind)).name.lower(),
         "relation": [float(result.relation), float(result.relation_se)],
         "exponents": {
             row: {name: [float(getattr(flow, name).value), float(getattr(flow, name).se)] for name in COMPARED[:-1]}
@@ -129,7 +129,7 @@ def draw(report: dict, path: Path) -> None:
         size, color = np.array(row["size"]), f"C{i}"
         data, null = row["profiles"]["activations"], row["profiles"]["shuffled"]
         alpha, error = row["exponents"]["activations"]["alpha"]
-        words = f"{name}: α = {alpha:.3f}({1e3 * error:.0f}), {row['verdict']}"
+        words = f"{name}: α = {alpha:.3f}({1e3 * error:.0f}), {row['verdict'].replace('_', ' ')}"
         per_unit = np.array(data["variance"]) / size
         variance.errorbar(
             size, per_unit, data["variance_se"] / size, fmt="o-", ms=3.5, lw=1.2, color=color, label=words
@@ -193,7 +193,7 @@ def main() -> None:
     for seed, (name, x) in enumerate(systems(arguments.samples).items()):
         row = report["systems"][name] = measure(x, seed)
         numbers = ", ".join(f"{e} {v:.3f}({s:.3f})" for e, (v, s) in row["exponents"]["activations"].items())
-        print(f"{name}: {numbers}; {row['verdict']}, {row['seconds']} s", flush=True)
+        print(f"{name}: {numbers}; {row['verdict'].replace('_', ' ')}, {row['seconds']} s", flush=True)
     report["bias"] = bias(arguments.repeats)
     report["coverage"] = coverage(arguments.repeats)
     print(json.dumps({key: report[key] for key in ("bias", "coverage")}, indent=1))

@@ -48,7 +48,7 @@ def summarise(dataset) -> dict:
         f"layer {flow.layer}, {FOLLOWED[flow.coupling].label}": {
             "start": flow.start,
             "end": flow.end,
-            "kind": flow.kind,
+            "kind": flow.kind.name.lower(),
             "fixed_point": flow.fixed_point,
             "interval": flow.interval,
             "y": flow.y,
@@ -57,7 +57,12 @@ def summarise(dataset) -> dict:
         for flow in family.flows
     }
     costs = {name: dataset[name].mean("seed").round(4).values.tolist() for name in ("loss", "accuracy", "outliers")}
-    return {"flow": found, "params": dataset.params.values.tolist(), **costs, "phase": family.phase.tolist()}
+    return {
+        "flow": found,
+        "params": dataset.params.values.tolist(),
+        **costs,
+        "phase": np.vectorize(lambda phase: rg.Phase(phase).name.lower())(family.phase).tolist(),
+    }
 
 
 def phenomenological(folder: Path, seeds: int) -> dict:
@@ -77,7 +82,7 @@ def phenomenological(folder: Path, seeds: int) -> dict:
     for number, layer in enumerate(samples):
         said = rg.phenomenological(layer, jax.random.key(1))
         found[f"layer {number}"] = {
-            "verdicts": dict(Counter(rg.VERDICTS[int(word)] for word in said.verdict)),
+            "verdicts": dict(Counter(rg.PopulationKind(int(kind)).name.lower() for kind in said.kind)),
             **{
                 name: [float(np.nanmean(value)), float(np.nanstd(value, ddof=1) / np.sqrt(seeds))]
                 for name, value in (

@@ -122,8 +122,9 @@ def rg(
         raise InputError(f"steps is {steps}: give a whole number of at least 1.")
     shared.start_jax()
     from jaxphase.plots import write_flow_figures
-    from jaxphase.rg.families.flows import follow, losses
+    from jaxphase.rg.families.flows import follow, write_flow
     from jaxphase.rg.families.halving import renormalize
+    from jaxphase.words.flows import flow_table, loss_table
 
     with shared.bar() as tell:
         options = {"space": space, "data_size": data_size, "learning_rate": learning_rate}
@@ -132,13 +133,13 @@ def rg(
 
     def fill(folder: Path) -> None:
         dataset.to_netcdf(folder / "rg.nc", engine="h5netcdf")
-        family.to_json(folder / "rg.json")
+        write_flow(family, folder / "rg.json")
         write_flow_figures(dataset, family, folder)
 
     shared.write(folder, fill)
     console = Console()
-    console.print(family.table())
-    console.print(losses(dataset))
+    console.print(flow_table(family))
+    console.print(loss_table(dataset))
     if "left_out" in dataset.attrs:
         sizes = ", ".join(f"{size:,}" for size in dataset.left_out)
         console.print(f"Left out, as too narrow to be halved {dataset.sizes['scale'] - 1} times: sizes {sizes}.")

@@ -9,7 +9,7 @@ import xarray as xr
 from jaxphase.errors import InputError
 from jaxphase.plots.measured import mean_and_error
 from jaxphase.plots.style import colors, few_labels, key, panel, spaced
-from jaxphase.rg import FLOWS
+from jaxphase.rg import FlowKind, Phase
 from jaxphase.rg.families.flows import FOLLOWED, CouplingFlow, FamilyFlow
 from jaxphase.words.wording import exactly
 
@@ -29,7 +29,7 @@ def coupling(dataset: xr.Dataset, family: FamilyFlow, name: str, ax: "Axes | Non
     with panel(ax, 4.4, 3.7) as axes:
         for flow in _flows(family, name):
             values = dataset[name].isel(layer=flow.layer).transpose("size", "scale", "seed").values
-            mean, error = mean_and_error(FOLLOWED[name].of(values))
+            mean, error = mean_and_error(FOLLOWED[name].transform(values))
             for i, (color, label) in enumerate(_sizes(dataset)):
                 style = {"fmt": LAYERS[flow.layer % len(LAYERS)], "color": color, "lw": 1.2, "elinewidth": 0.8}
                 axes.errorbar(dataset.scale, mean[i], error[i], label=None if flow.layer else label, **style)
@@ -48,9 +48,9 @@ def beta(dataset: xr.Dataset, family: FamilyFlow, name: str, ax: "Axes | None" =
                 style = {"fmt": LAYERS[flow.layer % len(LAYERS)], "color": color, "lw": 1, "elinewidth": 0.7}
                 points = {"marker": ".", "ms": 4, "label": None if flow.layer else label}
                 axes.errorbar(flow.midpoint[i], flow.beta[i], flow.beta_se[i], **style, **points)
-            if flow.kind != FLOWS[0] and np.isfinite(flow.interval).all():
+            if flow.kind != FlowKind.NOT_FOUND and np.isfinite(flow.interval).all():
                 axes.axvspan(*flow.interval, color="0.4", alpha=0.2, lw=0)
-        if any(flow.kind != FLOWS[0] for flow in _flows(family, name)):
+        if any(flow.kind != FlowKind.NOT_FOUND for flow in _flows(family, name)):
             key(axes, "fixed point, 95 % interval", lw=6, alpha=0.3)
         _layers(axes, dataset)
         axes.axhline(0, color="0.75", lw=0.8, zorder=0)
@@ -132,7 +132,7 @@ def flow_diagram(dataset: xr.Dataset, family: FamilyFlow, layer: int = 0, ax: "A
         few_labels(axes.xaxis, sizes.min(), sizes.max())
         for (size, scale), phase in np.ndenumerate(family.phase[layer]):
             place = sizes[size], float(dataset.scale[scale])
-            axes.plot(*place, marker=_PHASES[str(phase)], color="k", ms=3, clip_on=False)
+            axes.plot(*place, marker=_PHASES[Phase(phase).name.lower()], color="k", ms=3, clip_on=False)
         key(axes, r"$\chi = 1$", lw=1.2, color="k")
         key(axes, "threshold", lw=1.2, ls="--", color="k")
         for name, marker in _PHASES.items():

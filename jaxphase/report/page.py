@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +20,9 @@ from jaxphase.curves import axis
 from jaxphase.errors import InputError
 from jaxphase.report.contents import Contents, load
 from jaxphase.report.figures import Image
-from jaxphase.rg import FLOWS, PHASES
-from jaxphase.rg.families.flows import FOLLOWED, ONE_MAP
+from jaxphase.rg import FlowKind, Phase
+from jaxphase.rg.families.flows import FOLLOWED, MAX_MISFIT
+from jaxphase.words.flows import PHRASES
 from jaxphase.words.paragraphs import paragraph
 from jaxphase.words.wording import SMOOTH, TRANSITIONS, exactly, in_figures, label, size_unit
 
@@ -171,20 +173,33 @@ def flow_words(words: Mapping[str, Any]) -> list[str]:
     """What the renormalization found, in two or three sentences."""
     flows, phase = words["flows"], np.asarray(words["phase"])
     couplings, layers = len({flow["coupling"] for flow in flows}), len({flow["layer"] for flow in flows})
-    kinds = {kind: sum(flow["kind"] == kind for flow in flows) for kind in FLOWS}
-    found = [f"{count} with a {kind}" for kind, count in kinds.items() if count and kind != FLOWS[0]]
-    said = f"{', '.join(found)}, {kinds[FLOWS[0]]} without" if found else "no fixed point found in any of them"
+    kinds = Counter(kind_of(flow) for flow in flows)
+    found = [f"{kinds[kind]} with a {PHRASES[kind]}" for kind in FlowKind if kind and kinds[kind]]
+    said = (
+        f"{', '.join(found)}, {kinds[FlowKind.NOT_FOUND]} without" if found else "no fixed point found in any of them"
+    )
     counted = f"{couplings} couplings were followed in each of {layers} {'layer' if layers == 1 else 'layers'}"
     sentences = [f"{counted}: {said}."]
-    many = sum((flow["misfit"] or 0) > ONE_MAP for flow in flows)
+    many = sum((flow["misfit"] or 0) > MAX_MISFIT for flow in flows)
     if many:
         sentences.append(
-            f"In {many} of {len(flows)} the models obey no common map (χ² per degree of freedom above {ONE_MAP:g}), so "
-            "that these couplings have no flow of their own."
+            f"In {many} of {len(flows)} the models obey no common map (χ² per degree of freedom above {MAX_MISFIT:g}), "
+            "so that these couplings have no flow of their own."
         )
-    counts = ", ".join(f"{np.sum(phase == name)} {name}" for name in PHASES if np.any(phase == name))
+    names = [phase.name.lower() for phase in Phase]
+    counts = ", ".join(f"{np.sum(phase == name)} {name}" for name in names if np.any(phase == name))
     sentences.append(f"Of the layers of all sizes and steps, by how perturbations grow in them: {counts}.")
     return sentences
+
+
+def kind_of(flow: Mapping[str, Any]) -> FlowKind:
+    """The kind of a stored flow; InputError for a file of an earlier version."""
+    try:
+        return FlowKind[flow["kind"].upper()]
+    except KeyError:
+        raise InputError(
+            f"rg.json has the kind {flow['kind']!r} of an earlier version: run jaxphase rg again."
+        ) from None
 
 
 def exponents(words: Mapping[str, Any]) -> Grid:
@@ -203,8 +218,8 @@ def exponents(words: Mapping[str, Any]) -> Grid:
     rows = []
     for flow in words["flows"]:
         low, high = flow["interval"]
-        known = flow["kind"] != FLOWS[0]
-        trivial = " (trivial)" if flow["kind"] == FLOWS[1] else ""
+        known = kind_of(flow) != FlowKind.NOT_FOUND
+        trivial = " (trivial)" if kind_of(flow) == FlowKind.TRIVIAL else ""
         rows.append(
             (
                 FOLLOWED[flow["coupling"]].label if flow["coupling"] in FOLLOWED else flow["coupling"],

@@ -8,16 +8,16 @@ from importlib import import_module
 from typing import Any
 
 from ..evaluate import effective_rank
-from .flow import DIRECTIONS, POINTS, FixedPoints, Flow, fixed_points, flow
+from .flow import Direction, FixedPointKind, FixedPoints, Flow, fixed_points, flow
 from .kernel_flow import KernelFlow, kernel_flow
 from .linearize import CriticalExponents, Linearized, critical_exponents, linearized
 from .mean_field import correlation_map, critical_line, fixed_point, variance_map
-from .measured_flow import FLOWS, MeasuredFixedPoint, measured_fixed_point
+from .measured_flow import FlowKind, MeasuredFixedPoint, measured_fixed_point
 from .populations.clusters import ClusterFlow, cluster_flow
-from .populations.phenomenological import VERDICTS, Phenomenological, phenomenological
+from .populations.phenomenological import Phenomenological, PopulationKind, phenomenological
 from .populations.shells import MomentumFlow, momentum_flow
 from .populations.surrogates import phase_randomised, same_spectrum, shuffled
-from .signal import PHASES, Chi, Criticality, PhaseDiagram, chi, criticality_index, phase_diagram, propagate
+from .signal import Chi, Criticality, Phase, PhaseDiagram, chi, criticality_index, phase_diagram, propagate
 from .spectrum import (
     MarchenkoPastur,
     PowerTail,
@@ -37,27 +37,27 @@ _HOME = {
 }
 
 __all__ = [
-    "DIRECTIONS",
-    "FLOWS",
     "METHODS",
-    "PHASES",
-    "POINTS",
-    "VERDICTS",
     "Chi",
     "ClusterFlow",
     "Coarse",
     "Couplings",
     "CriticalExponents",
     "Criticality",
+    "Direction",
+    "FixedPointKind",
     "FixedPoints",
     "Flow",
+    "FlowKind",
     "KernelFlow",
     "Linearized",
     "MarchenkoPastur",
     "MeasuredFixedPoint",
     "MomentumFlow",
+    "Phase",
     "PhaseDiagram",
     "Phenomenological",
+    "PopulationKind",
     "PowerTail",
     "Ranks",
     "chi",

@@ -6,6 +6,7 @@ that shrinks is irrelevant (Wilson & Kogut 1974, Phys. Rep. 12, 75; Cardy 1996, 
 Statistical Physics, ch. 3). That a speed is small makes no fixed point.
 """
 
+import enum
 import functools
 import math
 from collections.abc import Callable
@@ -16,9 +17,6 @@ import jax.numpy as jnp
 
 from ..detect.status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS
 
-DIRECTIONS = ("irrelevant", "marginal", "relevant")
-POINTS = ("no fixed point found", "stable", "saddle", "unstable", "marginal")
-
 _ITERATIONS = 60
 # A step of Newton's method is shortened to what lowers the residual most; 0 stays where every step raises it.
 _SHORTENED = (1.0, 0.5, 0.25, 0.125, 0.03, 0.004, 0.0)
@@ -28,9 +26,28 @@ _MAPPED = 64
 _RESOLVED = 0.4
 
 
+class Direction(enum.IntEnum):
+    """What a perturbation of a fixed point does under repeated renormalization."""
+
+    NOT_FOUND = -1
+    IRRELEVANT = 0
+    MARGINAL = 1
+    RELEVANT = 2
+
+
+class FixedPointKind(enum.IntEnum):
+    """What all directions of a fixed point together make of it."""
+
+    NOT_FOUND = 0
+    STABLE = 1
+    SADDLE = 2
+    UNSTABLE = 3
+    MARGINAL = 4
+
+
 class FixedPoints(NamedTuple):
     """couplings `[starts, k]`; eigenvalues of T there, complex, largest modulus first, and y = ln|lambda| / ln b, both
-    `[starts, k]`; directions `[starts, k]` into DIRECTIONS, -1 where there is none; kind `[starts]` into POINTS.
+    `[starts, k]`; directions `[starts, k]` of `Direction`; kind `[starts]` of `FixedPointKind`.
 
     trivial: all couplings are zero. first: the first start that ended in the same point, -1 if none did.
     """
@@ -86,23 +103,29 @@ def _all_points(start, b, *, map):
     eigenvalues = jnp.linalg.eigvals(jnp.where(found[:, None, None], matrix, 0))
     eigenvalues = jnp.take_along_axis(eigenvalues, jnp.argsort(-jnp.abs(eigenvalues), axis=1), 1)
     modulus = jnp.abs(eigenvalues)
-    directions = jnp.where(jnp.abs(modulus - 1) <= resolution, 1, jnp.where(modulus > 1, 2, 0))
+    directions = jnp.where(modulus > 1, Direction.RELEVANT, Direction.IRRELEVANT)
+    directions = jnp.where(jnp.abs(modulus - 1) <= resolution, Direction.MARGINAL, directions)
 
     # Repeats are looked for on the scale of the larger of two points.
     size = 1 + jnp.max(jnp.abs(couplings), axis=1)
     distance = jnp.max(jnp.abs(couplings[:, None] - couplings), axis=2) / jnp.maximum(size[:, None], size)
     same = (distance <= resolution) & found[:, None] & found
     kind = jnp.select(
-        [~found, jnp.any(directions == 1, axis=1), jnp.all(directions == 0, axis=1), jnp.all(directions == 2, axis=1)],
-        [0, POINTS.index("marginal"), POINTS.index("stable"), POINTS.index("unstable")],
-        POINTS.index("saddle"),
+        [
+            ~found,
+            jnp.any(directions == Direction.MARGINAL, axis=1),
+            jnp.all(directions == Direction.IRRELEVANT, axis=1),
+            jnp.all(directions == Direction.RELEVANT, axis=1),
+        ],
+        [FixedPointKind.NOT_FOUND, FixedPointKind.MARGINAL, FixedPointKind.STABLE, FixedPointKind.UNSTABLE],
+        FixedPointKind.SADDLE,
     )
     known = found[:, None]
     return FixedPoints(
         couplings=jnp.where(known, couplings, jnp.nan),
         eigenvalues=jnp.where(known, eigenvalues, jnp.nan),
         y=jnp.where(known, jnp.log(modulus) / jnp.log(b), jnp.nan),
-        directions=jnp.where(known, directions, -1).astype(jnp.int32),
+        directions=jnp.where(known, directions, Direction.NOT_FOUND).astype(jnp.int32),
         kind=kind.astype(jnp.int32),
         trivial=found & jnp.all(jnp.abs(couplings) <= resolution, axis=1),
         first=jnp.where(found, jnp.argmax(same, axis=1), -1).astype(jnp.int32),

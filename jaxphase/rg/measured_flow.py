@@ -1,5 +1,6 @@
 """Whether a measured flow has a fixed point within its data, where it is, and what its linearized map is."""
 
+import enum
 import math
 from typing import NamedTuple
 
@@ -10,8 +11,6 @@ from ..detect.distributions import student_t_975
 from ..detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 from .flow import as_couplings, check_scale
 from .linearize import eigenvalues_of, exponents_of
-
-FLOWS = ("no fixed point found", "trivial (Gaussian) fixed point", "fixed point")
 
 LEAST_SEEDS = 3
 _ITERATIONS = 10
@@ -25,12 +24,20 @@ _APART = 3.0
 _CONTRACTED = 0.5
 
 
+class FlowKind(enum.IntEnum):
+    """Whether a measured flow has a fixed point within its data; TRIVIAL is the Gaussian one."""
+
+    NOT_FOUND = 0
+    TRIVIAL = 1
+    FIXED_POINT = 2
+
+
 class MeasuredFixedPoint(NamedTuple):
     """couplings K* with errors and 95 % intervals, `[..., k]` and `[..., k, 2]`; the linearized map T `[..., k, k]`.
 
     eigenvalues: of T, complex, largest modulus first; y = ln(lambda) / ln b, NaN for those not real and positive.
 
-    chi2, dof: of the steps about the linear map. kind is an index into FLOWS.
+    chi2, dof: of the steps about the linear map. kind is a `FlowKind`.
     """
 
     couplings: jax.Array
@@ -61,10 +68,10 @@ def measured_fixed_point(couplings, b, trivial=None) -> MeasuredFixedPoint:
     those of a jackknife over the seeds of every member, widened by sqrt(chi2 / dof) if that exceeds one, and, in
     quadrature, by what the fit moves if only two fifths of the steps tell it: a map is curved.
 
-    "fixed point": all eigenvalues of T differ from 1 by three errors, and the interval of K* lies within the measured
-    K_n; a zero found outside of the data is none. "trivial (Gaussian) fixed point": the interval holds the trivial
-    couplings, which lie within the data too, or all members together came twice as near to them. "no fixed point
-    found": all else, then the numbers are NaN and the status is 2.
+    FIXED_POINT: all eigenvalues of T differ from 1 by three errors, and the interval of K* lies within the measured
+    K_n; a zero found outside of the data is none. TRIVIAL (the Gaussian fixed point): the interval holds the trivial
+    couplings, which lie within the data too, or all members together came twice as near to them. NOT_FOUND:
+    all else, then the numbers are NaN and the status is 2.
 
     Beware: y of a fixed point that was only just found is too far from 0, as others of the same flow were not found.
     Seeds that scatter over a curved part of the map move K*, as the mean of the map is not the map of the mean. That K'
@@ -150,7 +157,9 @@ def _measured(couplings, trivial, b):
         y_se=jnp.where(jnp.isnan(exponents_of(values, b)), jnp.nan, values_se / (jnp.abs(values) * jnp.log(b))),
         chi2=chi2,
         dof=dof,
-        kind=jnp.where(known, jnp.where(is_trivial, 1, 2), 0).astype(jnp.int32),
+        kind=jnp.where(known, jnp.where(is_trivial, FlowKind.TRIVIAL, FlowKind.FIXED_POINT), FlowKind.NOT_FOUND).astype(
+            jnp.int32
+        ),
         status=first_true((few, TOO_FEW_POINTS), (~known, NOT_IDENTIFIED)),
     )
     return answered(found, known)._replace(eigenvalues=jnp.where(known, values, jnp.nan))

@@ -4,6 +4,7 @@
 Flax initializes them, to be held against the theory of infinite width in `mean_field`.
 """
 
+import enum
 import functools
 import math
 from typing import NamedTuple
@@ -14,7 +15,13 @@ import jax.numpy as jnp
 from ..detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 from ..scaling.fields import depth_correlation
 
-PHASES = ("critical", "ordered", "chaotic")
+
+class Phase(enum.IntEnum):
+    """What depth does to small differences of inputs: keeps them, makes them shrink, or makes them grow."""
+
+    CRITICAL = 0
+    ORDERED = 1
+    CHAOTIC = 2
 
 
 class Chi(NamedTuple):
@@ -170,7 +177,7 @@ def criticality_index(chi, chi_se=None, alpha=None, alpha_se=None, *, threshold=
     |ln chi| = 1 / |xi_c| is the distance to the transition from order to chaos in the variable in which chi of many
     layers multiplies; index is what is left of a squared difference, or of its growth undone, after one layer, and
     index**depth after depth layers, so that with threshold = exp(-1 / depth) a network is critical if signals correlate
-    through all of it. phase: into PHASES, critical if index >= threshold, else ordered (chi < 1) or chaotic.
+    through all of it. phase: a `Phase`, critical if index >= threshold, else ordered (chi < 1) or chaotic.
 
     spectral: the same of the tail of a spectrum, `exp(-|ln(alpha - 1)|)`, 1 at alpha = 2, where the sum of the
     eigenvalues begins to diverge and eigenvalues fall as 1 / rank; NaN without alpha, or where there is no tail. It is
@@ -189,12 +196,12 @@ def criticality_index(chi, chi_se=None, alpha=None, alpha_se=None, *, threshold=
     chi, chi_se, alpha, alpha_se = jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in given))
     index, index_se = _nearness(chi, chi_se)
     known = jnp.isfinite(index)
-    outside = jnp.where(chi < 1, PHASES.index("ordered"), PHASES.index("chaotic"))
+    outside = jnp.where(chi < 1, Phase.ORDERED, Phase.CHAOTIC)
     open_phase = jnp.abs(jnp.log(index / threshold)) < 2 * index_se / index
     return Criticality(
         index,
         index_se,
-        jnp.where(known & (index < threshold), outside, PHASES.index("critical")).astype(jnp.int32),
+        jnp.where(known & (index < threshold), outside, Phase.CRITICAL).astype(jnp.int32),
         *_nearness(alpha - 1, alpha_se),
         jnp.where(known, jnp.where(open_phase, AT_BOUND, 0), NOT_IDENTIFIED).astype(jnp.int32),
     )

@@ -1,7 +1,9 @@
 """Results in the types of JSON."""
 
+import enum
 import json
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,11 @@ from jaxphase.errors import InputError
 
 def plain(value: Any, pairs: tuple[type, ...] = ()) -> Any:
     """Lists, dicts and numbers; arrays are lists, named tuples dicts, but for those of the types in `pairs`, which are
-    lists, and a number that is not finite is None."""
+    lists, members of enums their names in lower case, and a number that is not finite is None."""
+    if isinstance(value, enum.Enum):
+        return value.name.lower()
+    if isinstance(value, Enum):
+        return value.name.lower()
     if hasattr(value, "_asdict") and not isinstance(value, pairs):
         value = value._asdict()
     if isinstance(value, Mapping):

@@ -35,8 +35,8 @@ PARAMETERS = {
     "power_law": {"floor": 1.0, "amplitude": 2.0, "exponent": -0.5, "reference": 1e4},
 }
 FLOW = {"layer": 0, "start": 0.4, "end": 0.1, "midpoint": [[0.3]], "beta": [[-0.1]], "beta_se": [[None]]}
-LOST = {"kind": "no fixed point found", "fixed_point": None, "interval": [None, None], "misfit": 9.5}
-FOUND = {"kind": "fixed point", "fixed_point": -0.25, "interval": [-0.3, -0.2], "misfit": 1.25}
+LOST = {"kind": "not_found", "fixed_point": None, "interval": [None, None], "misfit": 9.5}
+FOUND = {"kind": "fixed_point", "fixed_point": -0.25, "interval": [-0.3, -0.2], "misfit": 1.25}
 RENORMALIZED = {
     "flows": [
         FLOW | LOST | {"coupling": "chi", "y": [None, None], "nu": [None, None]},

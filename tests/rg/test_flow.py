@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxphase.rg.flow import DIRECTIONS, POINTS, fixed_points, flow
+from jaxphase.rg.flow import Direction, FixedPointKind, fixed_points, flow
 from jaxphase.systems import renormalization_maps as maps
 
 
@@ -23,8 +23,8 @@ def test_migdal_kadanoff_has_its_three_fixed_points(double):
     np.testing.assert_array_equal(found.first, [0, 1, 1, 1, 1, 1, -1])
     np.testing.assert_array_equal(found.status, [0] * 6 + [2])
     np.testing.assert_array_equal(found.trivial, [True] + [False] * 6)
-    assert [POINTS[kind] for kind in found.kind] == ["stable"] + ["unstable"] * 5 + ["no fixed point found"]
-    assert np.isnan(found.couplings[6, 0]) and np.isnan(found.y[6, 0]) and found.directions[6, 0] == -1
+    assert found.kind.tolist() == [FixedPointKind.STABLE] + [FixedPointKind.UNSTABLE] * 5 + [FixedPointKind.NOT_FOUND]
+    assert np.isnan(found.couplings[6, 0]) and np.isnan(found.y[6, 0]) and found.directions[6, 0] == Direction.NOT_FOUND
     rtol = 1e-12 if double else 1e-6
     np.testing.assert_allclose(found.couplings[1:6, 0], coupling, rtol=rtol)
     np.testing.assert_allclose(found.couplings[1:6, 0], 0.3046889, atol=1e-7)
@@ -53,8 +53,8 @@ def test_two_couplings_have_their_eigenvalues_in_order():
     np.testing.assert_allclose(found.y[0], np.log([3 / 2**0.5, thermal]) / np.log(3**0.5), rtol=1e-5)
     # At K = 0 free spins: majority of three multiplies a field by 3 / 2, and 2 K r**2 is K / 2.
     np.testing.assert_allclose(found.eigenvalues[1], [1.5, 0.5], rtol=1e-6)
-    assert [POINTS[kind] for kind in found.kind[:2]] == ["unstable", "saddle"]
-    assert [DIRECTIONS[kind] for kind in found.directions[1]] == ["relevant", "irrelevant"]
+    assert found.kind[:2].tolist() == [FixedPointKind.UNSTABLE, FixedPointKind.SADDLE]
+    assert found.directions[1].tolist() == [Direction.RELEVANT, Direction.IRRELEVANT]
     assert found.trivial[1] and not found.trivial[0]
 
 
@@ -68,7 +68,7 @@ def test_linear_maps_turn_or_leave_a_line_where_it_is():
     np.testing.assert_allclose(spiral.y, np.log2(1.25**0.5), rtol=1e-5)
     np.testing.assert_allclose(line.couplings, [[1, 0], [1, 2]], atol=1e-6)
     np.testing.assert_array_equal(line.first, [0, 1])
-    assert np.all(line.kind == POINTS.index("marginal"))
+    assert np.all(line.kind == FixedPointKind.MARGINAL)
 
 
 def test_a_parameter_moves_two_fixed_points_until_they_meet_and_vanish():
@@ -80,9 +80,9 @@ def test_a_parameter_moves_two_fixed_points_until_they_meet_and_vanish():
     found = jax.jit(jax.vmap(points))(jnp.array([0.25, 0.0, -1.0, -5e-6]))
     np.testing.assert_allclose(found.couplings[0, :, 0], [-0.5, 0.5, 0.5], rtol=1e-5)
     np.testing.assert_allclose(found.y[0, :, 0], [1, -np.inf, -np.inf], atol=1e-4)
-    assert [POINTS[kind] for kind in found.kind[0]] == ["unstable", "stable", "stable"]
+    assert found.kind[0].tolist() == [FixedPointKind.UNSTABLE] + [FixedPointKind.STABLE] * 2
     np.testing.assert_allclose(found.couplings[1], 0, atol=1e-3)
-    assert np.all(found.directions[1] == DIRECTIONS.index("marginal")) and np.all(found.first[1] == 0)
+    assert np.all(found.directions[1] == Direction.MARGINAL) and np.all(found.first[1] == 0)
     # At the last height the map comes as near to the identity as rounding is to zero, and yet has no fixed point.
     for gone in (2, 3):
         assert np.all(found.status[gone] == 2) and np.all(np.isnan(found.couplings[gone]))

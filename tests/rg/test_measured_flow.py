@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxphase.rg.measured_flow import FLOWS, _fit, _Means, _moments, _Weights, measured_fixed_point
+from jaxphase.rg.measured_flow import FlowKind, _fit, _Means, _moments, _Weights, measured_fixed_point
 from jaxphase.systems.renormalization_maps import MIGDAL_KADANOFF
 
 REPEATS = 100
-NONE, TRIVIAL, FIXED = range(3)
 
 
 def measured(rng, step, start, scatter, noise, shape=(REPEATS, 6, 8)):
@@ -66,7 +65,7 @@ def results():
 )
 def test_a_fixed_point_within_the_data_is_found_within_its_errors(case, coupling, y):
     found = results()[case]
-    here = found.kind == FIXED
+    here = found.kind == FlowKind.FIXED_POINT
     assert np.mean(here) > 0.8
     low, high = np.moveaxis(found.interval[here, 0], -1, 0)
     assert np.mean((low < coupling) & (coupling < high)) > 0.86
@@ -78,16 +77,15 @@ def test_a_fixed_point_within_the_data_is_found_within_its_errors(case, coupling
 @pytest.mark.parametrize("case", ["drift", "standing", "noise", "ring", "one side", "beyond"])
 def test_a_flow_without_a_fixed_point_in_its_data_has_none(case):
     found = results()[case]
-    none = found.kind == NONE
+    none = found.kind == FlowKind.NOT_FOUND
     assert np.mean(none) >= 0.95
     assert np.all(found.status[none] == 2) and np.all(np.isnan(found.couplings[none]))
 
 
 def test_a_flow_that_dies_out_has_the_trivial_fixed_point():
     found = results()["to zero"]
-    here = found.kind == TRIVIAL
-    assert np.mean(here) > 0.85 and not np.any(found.kind == FIXED)
-    assert FLOWS[TRIVIAL] == "trivial (Gaussian) fixed point"
+    here = found.kind == FlowKind.TRIVIAL
+    assert np.mean(here) > 0.85 and not np.any(found.kind == FlowKind.FIXED_POINT)
     assert np.mean(np.abs(found.couplings[here, 0]) < 2.1 * found.couplings_se[here, 0]) == 1
     assert np.median(found.y[here, 0]) == pytest.approx(-1, abs=0.1)
 
@@ -126,7 +124,7 @@ def test_two_couplings_with_a_relevant_and_an_irrelevant_direction():
     couplings = units * measured(rng, lambda k: center + (k - center) @ matrix.T, start, 0.02, 0.005)
     couplings[:, 0, 0, 2] = np.nan  # a seed that was lost
     found = measured_fixed_point(couplings, 2)
-    here = found.kind == FIXED
+    here = found.kind == FlowKind.FIXED_POINT
     assert np.mean(here) > 0.8
     inside = (found.interval[here, :, 0] < units * center) & (units * center < found.interval[here, :, 1])
     assert np.all(np.mean(inside, axis=0) > 0.88)
@@ -138,7 +136,7 @@ def test_two_couplings_with_a_relevant_and_an_irrelevant_direction():
 
 def test_too_few_seeds_have_no_answer_and_wrong_shapes_are_refused():
     few = results()["few"]
-    assert np.all(few.status == 3) and np.all(few.kind == NONE) and np.all(np.isnan(few.couplings))
+    assert np.all(few.status == 3) and np.all(few.kind == FlowKind.NOT_FOUND) and np.all(np.isnan(few.couplings))
     with pytest.raises(ValueError, match=r"couplings must have shape .* got \(4, 3, 1\)"):
         measured_fixed_point(np.ones((4, 3, 1)), 2)
     with pytest.raises(ValueError, match=r"trivial must have shape \(1,\)"):

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from jaxphase.rg.mean_field import correlation_map, critical_line, fixed_point, variance_map
-from jaxphase.rg.signal import PHASES, chi, criticality_index, phase_diagram, propagate
+from jaxphase.rg.signal import Phase, chi, criticality_index, phase_diagram, propagate
 from jaxphase.scaling.fields import fit_correlation_exponent
 
 KEY = jax.random.key(0)
@@ -148,11 +148,11 @@ def test_the_index_is_one_at_criticality_and_the_phase_follows_the_threshold():
     )
     np.testing.assert_allclose(found.index[:5], [1, 0.5, 0.5, 0.81, 0.7], rtol=1e-6)
     np.testing.assert_allclose(found.index_se[:3], [0.01, 0.01, 0.005], rtol=1e-5)
-    assert [PHASES[i] for i in found.phase[:5]] == ["critical", "ordered", "chaotic", "critical", "ordered"]
+    assert [Phase(i).name for i in found.phase[:5]] == ["CRITICAL", "ORDERED", "CHAOTIC", "CRITICAL", "ORDERED"]
     assert found.status.tolist() == [0, 0, 0, 1, 0, 2, 2]
     assert np.all(np.isnan(found.index[5:]))
     assert np.all(np.isnan(found.spectral))
-    assert PHASES[criticality_index(0.7, threshold=0.6).phase] == "critical"
+    assert criticality_index(0.7, threshold=0.6).phase == Phase.CRITICAL
 
 
 def test_the_spectral_index_is_one_at_alpha_two_and_enters_nothing_else():

@@ -7,21 +7,30 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from rich.table import Table
+from jaxtyping import Float, Int
 
 from jaxphase import rg
+from jaxphase.rg.measured_flow import FlowKind
+from jaxphase.rg.signal import Phase
 from jaxphase.runtime.files import plain, write_json
 
 SCALE = 2.0  # a step halves the units
-ONE_MAP = 4.0  # chi^2 per degree of freedom: steps that scatter about a map by more than twice their errors have none
+# Chi-squared per degree of freedom above which the steps do not follow one map: they scatter about the best one by more
+# than twice their errors.
+MAX_MISFIT = 4.0
 
 
 class Coupling(NamedTuple):
-    """How a measured number is made a coupling: its name in formulas, the map, and what it is at the trivial (Gaussian)
-    fixed point, NaN if that says nothing about it."""
+    """How a measured quantity is made a coupling.
+
+    Attributes:
+        label: The coupling in formulas.
+        transform: From the measured quantity to the coupling.
+        trivial: The coupling at the trivial (Gaussian) fixed point; NaN if that fixed point leaves it open.
+    """
 
     label: str
-    of: Callable[[np.ndarray], np.ndarray]
+    transform: Callable
     trivial: float
 
 
@@ -33,7 +42,7 @@ FOLLOWED = {
 }
 
 
-class Number(NamedTuple):
+class Estimate(NamedTuple):
     """A value and its standard error."""
 
     value: float
@@ -42,69 +51,73 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True)
 class CouplingFlow:
-    """One coupling of one layer. Arrays [sizes, steps]: midpoints of the steps and beta = dK / d ln b there, with
-    standard errors over seeds; start and end are means over all models.
+    """The flow of one coupling of one layer.
 
-    kind is one of `rg.FLOWS`; fixed_point K* with its 95 % interval, y = ln(lambda) / ln b and nu = 1 / y: NaN unless
-    a fixed point was found, nu also where y is not positive. misfit is chi^2 per degree of freedom of all steps about
-    one map, known if a fixed point was found but for it: above ONE_MAP K' depends on more than K, the family has no
-    flow in this coupling alone, and none is said to be found.
+    Attributes:
+        layer: Index of the layer.
+        coupling: Name of the coupling, a key of `FOLLOWED`.
+        start: Mean of the coupling over all models before the first step.
+        end: Mean over all models after the last step.
+        midpoint: Coupling halfway through each step, `[sizes, steps]`, mean over seeds.
+        beta: `dK / d ln b` there, `[sizes, steps]`, mean over seeds.
+        beta_se: Standard error of `beta` over seeds, `[sizes, steps]`.
+        kind: Whether a fixed point was found.
+        fixed_point: The coupling K* of the fixed point; NaN if none was found.
+        interval: Its 95 % interval; NaN if none was found.
+        y: `ln(lambda) / ln b` of the map linearized there; NaN if none was found.
+        nu: `1 / y`; NaN also where y is not positive.
+        misfit: Chi-squared per degree of freedom of the steps about one linear map; NaN if none could be fitted. Above
+            `MAX_MISFIT` the next K depends on more than K: this coupling has no flow of its own, and `kind` is
+            `NOT_FOUND`.
     """
 
     layer: int
     coupling: str
     start: float
     end: float
-    midpoint: np.ndarray
-    beta: np.ndarray
-    beta_se: np.ndarray
-    kind: str
+    midpoint: Float[np.ndarray, "sizes steps"]
+    beta: Float[np.ndarray, "sizes steps"]
+    beta_se: Float[np.ndarray, "sizes steps"]
+    kind: FlowKind
     fixed_point: float
     interval: tuple[float, float]
-    y: Number
-    nu: Number
+    y: Estimate
+    nu: Estimate
     misfit: float
 
 
 @dataclass(frozen=True)
 class FamilyFlow:
-    """Flows of all couplings; phase, one of `rg.PHASES`, [layers, sizes, scales], by chi over the seeds; y of all
-    couplings together, [layers, steps, k], linearized by the scatter of the models, with standard errors."""
+    """The flows of all couplings of a family.
+
+    Attributes:
+        flows: One flow for each coupling of each layer.
+        phase: Members of `rg.Phase`, `[layers, sizes, scales]`, by the mean of chi over seeds.
+        y: Exponents of all couplings together, `[layers, steps, k]`, linearized by the scatter of the models.
+        y_se: Their standard errors, `[layers, steps, k]`.
+    """
 
     flows: tuple[CouplingFlow, ...]
-    phase: np.ndarray
-    y: np.ndarray
-    y_se: np.ndarray
-
-    def table(self) -> Table:
-        """A row for each coupling of each layer."""
-        table = Table(title="Flow of couplings, per halving of the units")
-        for name in ("layer", "coupling", "start", "end", "fixed point", "y", "nu", "misfit"):
-            table.add_column(name, justify="left" if name in ("coupling", "fixed point") else "right")
-        for flow in self.flows:
-            label = FOLLOWED[flow.coupling].label
-            numbers = [f"{value:.3g}" for value in (flow.start, flow.end)]
-            where = f"{flow.fixed_point:.3g} [{flow.interval[0]:.3g}, {flow.interval[1]:.3g}]"
-            words = ("none found", f"{where}, trivial", where)[rg.FLOWS.index(flow.kind)]
-            rest = [f"{n.value:.2f} ± {n.se:.2f}" if np.isfinite(n.value) else "" for n in (flow.y, flow.nu)]
-            misfit = f"{flow.misfit:.1f}" if np.isfinite(flow.misfit) else ""
-            table.add_row(str(flow.layer), label, *numbers, words, *rest, misfit)
-        return table
-
-    def to_json(self, path: str | Path) -> None:
-        """Everything but the figures' data in a file; a number that there is not is null."""
-        words = {
-            "flows": [asdict(flow) for flow in self.flows],
-            "phase": self.phase,
-            "linearized": {"couplings": list(FOLLOWED), "y": self.y, "y_se": self.y_se},
-        }
-        write_json(plain(words, pairs=(tuple,)), path)
+    phase: Int[np.ndarray, "layers sizes scales"]
+    y: Float[np.ndarray, "layers steps k"]
+    y_se: Float[np.ndarray, "layers steps k"]
 
 
 def follow(dataset: xr.Dataset) -> FamilyFlow:
     """Read the flow of a family from what `renormalize` measured.
 
-    Sizes are the members of the family and seeds its repeats. A step halves the units, so b = 2 whatever space does.
+    The sizes are the members of the family and the seeds its repeats. A step halves the units, so b = 2 whether or not
+    the inputs lose resolution too.
+
+    Args:
+        dataset: The result of `renormalize`.
+
+    Returns:
+        A `FamilyFlow`. A coupling without a fixed point within the measured couplings has the kind `NOT_FOUND`.
+
+    Example:
+        >>> family = jaxphase.rg.follow(jaxphase.rg.renormalize("sweep"))
+        >>> [(flow.layer, flow.coupling, flow.kind.name) for flow in family.flows]
     """
     threshold = dataset.attrs.get("criticality_threshold", 0.8)
     flows = [
@@ -112,37 +125,32 @@ def follow(dataset: xr.Dataset) -> FamilyFlow:
         for layer in range(dataset.sizes["layer"])
         for name, coupling in FOLLOWED.items()
     ]
-    chi = dataset.chi.transpose("layer", "size", "scale", "seed").values
+    chi = dataset["chi"].transpose("layer", "size", "scale", "seed").values
     seeds = np.isfinite(chi).sum(axis=-1)
     error = np.nanstd(chi, axis=-1, ddof=1) / np.sqrt(seeds) if chi.shape[-1] > 1 else np.full(chi.shape[:-1], np.nan)
     phase = rg.criticality_index(np.nanmean(chi, axis=-1), error, threshold=threshold).phase
-    y, y_se = _linearized(dataset)
-    return FamilyFlow(tuple(flows), np.array(rg.PHASES)[np.asarray(phase)], y, y_se)
+    return FamilyFlow(tuple(flows), np.asarray(phase), *_linearized(dataset))
 
 
-def losses(dataset: xr.Dataset) -> Table:
-    """Mean held-out loss, probe accuracy and number of parameters at every step, for every size."""
-    table = Table(title="What every halving costs: loss (probe accuracy), mean over seeds")
-    table.add_column("parameters", justify="right")
-    for scale in dataset.scale.values:
-        table.add_column("trained" if scale == 0 else f"{scale} x halved", justify="right")
-    means = dataset[["loss", "accuracy"]].isel(variant=0).mean("seed")
-    for i, row in enumerate(dataset.params.values):
-        cells = (
-            f"{float(means.loss[i, j]):.3f} ({float(means.accuracy[i, j]):.1%})\n{count:,}"
-            for j, count in enumerate(row)
-        )
-        table.add_row(f"{row[0]:,}", *cells)
-    return table
+def write_flow(family: FamilyFlow, path: str | Path) -> None:
+    """Write a flow to a JSON file: kinds and phases as words, a number that is not finite as null."""
+    words = np.array([phase.name.lower() for phase in Phase])
+    content = {
+        "flows": [asdict(flow) for flow in family.flows],
+        "phase": words[family.phase],
+        "linearized": {"couplings": list(FOLLOWED), "y": family.y, "y_se": family.y_se},
+    }
+    write_json(plain(content, pairs=(Estimate,)), path)
 
 
 def _flow(dataset: xr.Dataset, layer: int, name: str, coupling: Coupling) -> CouplingFlow:
-    values = coupling.of(dataset[name].isel(layer=layer).transpose("size", "seed", "scale").values)
+    """The flow of one coupling of one layer."""
+    values = coupling.transform(dataset[name].isel(layer=layer).transpose("size", "seed", "scale").values)
     beta = rg.flow(values[..., None], SCALE)
-    found = rg.measured_fixed_point(values[..., None], SCALE, [coupling.trivial])
+    found = rg.measured_fixed_point(values[..., None], SCALE, np.array([coupling.trivial]))
     misfit = float(found.chi2 / found.dof) if found.dof > 0 else np.nan
     kept = (found.couplings[0], *found.interval[0], found.y[0], found.y_se[0])
-    point, low, high, y, y_se = (float(number) if misfit <= ONE_MAP else np.nan for number in kept)
+    point, low, high, y, y_se = (float(number) if misfit <= MAX_MISFIT else np.nan for number in kept)
     return CouplingFlow(
         layer=layer,
         coupling=name,
@@ -151,20 +159,22 @@ def _flow(dataset: xr.Dataset, layer: int, name: str, coupling: Coupling) -> Cou
         midpoint=np.asarray(beta.midpoint[..., 0]),
         beta=np.asarray(beta.beta[..., 0]),
         beta_se=np.asarray(beta.beta_se[..., 0]),
-        kind=rg.FLOWS[int(found.kind)] if misfit <= ONE_MAP else rg.FLOWS[0],
+        kind=FlowKind(int(found.kind)) if misfit <= MAX_MISFIT else FlowKind.NOT_FOUND,
         fixed_point=point,
         interval=(low, high),
-        y=Number(y, y_se),
-        nu=Number(1 / y, y_se / y**2) if y > 0 else Number(np.nan, np.nan),
+        y=Estimate(y, y_se),
+        nu=Estimate(1 / y, y_se / y**2) if y > 0 else Estimate(np.nan, np.nan),
         misfit=misfit,
     )
 
 
-def _linearized(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """y and errors [layers, steps, k] of all couplings together, by the regression of a step on the one before."""
+def _linearized(
+    dataset: xr.Dataset,
+) -> tuple[Float[np.ndarray, "layers steps k"], Float[np.ndarray, "layers steps k"]]:
+    """Exponents y of all couplings together and their errors, by the regression of each step on the one before."""
     values = np.stack(
         [
-            coupling.of(dataset[name]).transpose(..., "seed", "size", "scale", "layer").values
+            coupling.transform(dataset[name]).transpose(..., "seed", "size", "scale", "layer").values
             for name, coupling in FOLLOWED.items()
         ],
         axis=-1,

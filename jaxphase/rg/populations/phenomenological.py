@@ -5,6 +5,7 @@ laws too (Morrell, Sederberg & Nemenman 2021, Phys. Rev. Lett. 126, 118302; Brig
 every number comes with that of surrogates and the difference.
 """
 
+import enum
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,6 @@ import jax.numpy as jnp
 from .clusters import ClusterFlow, cluster_flow
 from .surrogates import phase_randomised, same_spectrum, shuffled
 
-VERDICTS = ("trivial", "non-trivial", "cannot tell")
 SURROGATES = ("shuffled", "same_spectrum", "phase_randomised")
 COMPARED = ("alpha", "beta", "mu", "z", "omega", "kurtosis")
 
@@ -23,6 +23,14 @@ _SURE, _NO_DIFFERENCE, _GAUSSIAN = 3.0, 0.15, 0.3
 _FLOWS = 0.25
 # How far alpha may be from 1 + mu, beyond two errors.
 _RELATION = 0.1
+
+
+class PopulationKind(enum.IntEnum):
+    """Whether coarse-grained activations end at the Gaussian fixed point (trivial) or at another."""
+
+    TRIVIAL = 0
+    NON_TRIVIAL = 1
+    CANNOT_TELL = 2
 
 
 class Phenomenological(NamedTuple):
@@ -35,7 +43,7 @@ class Phenomenological(NamedTuple):
     score: jax.Array
     relation: jax.Array
     relation_se: jax.Array
-    verdict: jax.Array
+    kind: jax.Array
 
 
 def phenomenological(
@@ -52,7 +60,7 @@ def phenomenological(
     largest eigenvalue, K**mu, so that it is 0: of a critical system in d dimensions alpha - 1 and mu are both
     (2 - eta) / d. It is not 0 for an input that all units share (alpha 2, mu 0), nor off the critical point.
 
-    verdict `[...]`, an index into VERDICTS:
+    kind `[...]`, a `PopulationKind`:
     trivial: alpha is that of the shuffled units, within three errors that are at most 0.15; or the clusters become
     Gaussian: omega is above 1/4 by two errors, or their kurtosis is that of the same-spectrum surrogate within three
     errors that are at most 0.3. Exponents may still differ from 1 and 0: a Gaussian with a broad spectrum is trivial.
@@ -79,8 +87,8 @@ def phenomenological(
     relation = data.alpha.value - 1 - data.mu.value
     relation_se = jnp.hypot(data.alpha.se, data.mu.se)
     alike = jnp.abs(relation) <= _RELATION + 2 * relation_se
-    verdict = _verdict(difference, difference_se, data.omega, alike)
-    return Phenomenological(data, surrogates, difference, difference_se, score, relation, relation_se, verdict)
+    kind = _verdict(difference, difference_se, data.omega, alike)
+    return Phenomenological(data, surrogates, difference, difference_se, score, relation, relation_se, kind)
 
 
 def _compared(flows, largest):
@@ -105,4 +113,5 @@ def _verdict(difference, error, omega, alike):
     gaussian = same[1, ..., kurtosis] & (reach[1, ..., kurtosis] <= _GAUSSIAN)
     flows, stays = omega.value - 2 * omega.se > _FLOWS, omega.value + 2 * omega.se < _FLOWS
     trivial = independent | (correlated & (gaussian | flows))
-    return jnp.where(trivial, 0, jnp.where(correlated & peculiar & stays & alike, 1, 2)).astype(jnp.int32)
+    others = jnp.where(correlated & peculiar & stays & alike, PopulationKind.NON_TRIVIAL, PopulationKind.CANNOT_TELL)
+    return jnp.where(trivial, PopulationKind.TRIVIAL, others).astype(jnp.int32)

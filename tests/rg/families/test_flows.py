@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxphase import plots, rg
+from jaxphase import plots
 from jaxphase.errors import InputError
-from jaxphase.rg.families.flows import FOLLOWED, follow, losses
+from jaxphase.rg import FlowKind, Phase
+from jaxphase.rg.families.flows import FOLLOWED, follow, write_flow
+from jaxphase.words.flows import flow_table, loss_table
 
 SIZES, SEEDS, STEPS, LAYERS = 6, 8, 4, 2
 
@@ -56,22 +58,22 @@ def test_a_fixed_point_is_found_where_there_is_one_and_nowhere_else(family):
     assert len(family.flows) == LAYERS * len(FOLLOWED)
     for flow in family.flows:
         if flow.coupling == "chi":
-            assert flow.kind == "fixed point"
+            assert flow.kind == FlowKind.FIXED_POINT
             assert flow.interval[0] < 0 < flow.interval[1] and flow.interval[1] - flow.interval[0] < 0.05
             assert abs(flow.y.value - np.log2(1.5)) < 4 * flow.y.se and flow.y.se < 0.1
             assert abs(flow.nu.value - 1 / np.log2(1.5)) < 4 * flow.nu.se
         elif flow.coupling == "effective_rank":
-            assert flow.kind == "trivial (Gaussian) fixed point" and np.isnan(flow.nu.value)
+            assert flow.kind == FlowKind.TRIVIAL and np.isnan(flow.nu.value)
             assert abs(flow.y.value - np.log2(0.4)) < 4 * flow.y.se
         else:
-            assert flow.kind == "no fixed point found" and np.isnan([flow.fixed_point, flow.y.value]).all()
+            assert flow.kind == FlowKind.NOT_FOUND and np.isnan([flow.fixed_point, flow.y.value]).all()
 
 
 def test_a_coupling_whose_members_obey_different_maps_has_no_fixed_point_of_its_own(dataset):
     shift = xr.DataArray(0.02 * np.random.default_rng(1).standard_normal((SIZES, STEPS)), dims=("size", "scale"))
     broken = dataset.assign(effective_rank=dataset.effective_rank * np.exp(shift))
     flows = [flow for flow in follow(broken).flows if flow.coupling == "effective_rank"]
-    assert all(flow.kind == "no fixed point found" and np.isnan(flow.fixed_point) for flow in flows)
+    assert all(flow.kind == FlowKind.NOT_FOUND and np.isnan(flow.fixed_point) for flow in flows)
     assert any(flow.misfit > 4 for flow in flows)
 
 
@@ -85,10 +87,10 @@ def test_beta_is_the_change_over_the_logarithm_of_two(family):
 
 def test_phases_follow_the_threshold_of_the_configuration(dataset, family):
     chi = dataset.chi.isel(layer=0).transpose("size", "scale", "seed").mean("seed").values
-    wanted = np.where(chi < 0.8, "ordered", np.where(chi > 1 / 0.8, "chaotic", "critical"))
+    wanted = np.where(chi < 0.8, Phase.ORDERED, np.where(chi > 1 / 0.8, Phase.CHAOTIC, Phase.CRITICAL))
     np.testing.assert_array_equal(family.phase[0], wanted)
     strict = follow(dataset.assign_attrs(criticality_threshold=0.99))
-    assert (strict.phase == "critical").sum() < (family.phase == "critical").sum()
+    assert (strict.phase == Phase.CRITICAL).sum() < (family.phase == Phase.CRITICAL).sum()
 
 
 def test_the_ensemble_has_the_leading_exponent_too(family):
@@ -97,11 +99,12 @@ def test_the_ensemble_has_the_leading_exponent_too(family):
 
 
 def test_tables_and_files_say_what_was_found(tmp_path, dataset, family):
-    family.to_json(tmp_path / "rg.json")
+    write_flow(family, tmp_path / "rg.json")
     saved = json.loads((tmp_path / "rg.json").read_text())
-    assert [flow["kind"] for flow in saved["flows"]] == [flow.kind for flow in family.flows]
+    assert [flow["kind"] for flow in saved["flows"]] == [flow.kind.name.lower() for flow in family.flows]
+    assert saved["phase"][0][0][0] == Phase(family.phase[0, 0, 0]).name.lower()
     assert saved["flows"][0]["fixed_point"] is None and saved["linearized"]["couplings"] == list(FOLLOWED)
-    assert family.table().row_count == len(family.flows) and losses(dataset).row_count == SIZES
+    assert flow_table(family).row_count == len(family.flows) and loss_table(dataset).row_count == SIZES
     plots.write_flow_figures(dataset, family, tmp_path)
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         "flow.png",
@@ -128,12 +131,11 @@ def test_the_figures_show_the_flow(dataset, family):
     for layer in range(LAYERS):
         lines = plots.flow_diagram(dataset, family, layer).lines
         markers = [line.get_marker() for line in lines if len(line.get_xdata())]
-        assert markers.count("o") == (family.phase[layer] == "critical").sum()
+        assert markers.count("o") == (family.phase[layer] == Phase.CRITICAL).sum()
     cost = plots.coarse_loss(dataset, "accuracy")
     assert cost.get_ylabel() == "probe accuracy"
     drawn = cost.containers[0].lines[0].get_ydata()
     np.testing.assert_allclose(drawn, dataset.accuracy.values[0, 0].mean(axis=0), rtol=1e-6)
-    assert rg.FLOWS[0] == "no fixed point found"
 
 
 def test_what_a_family_does_not_have_is_not_drawn(dataset, family):

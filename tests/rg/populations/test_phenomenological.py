@@ -6,7 +6,7 @@ import pytest
 
 from jaxphase.rg.populations.clusters import cluster_flow
 from jaxphase.rg.populations.pairing import pair, pair_and_sum
-from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, VERDICTS, phenomenological
+from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, PopulationKind, phenomenological
 from jaxphase.rg.populations.shells import momentum_flow
 from jaxphase.systems.ising import CRITICAL_COUPLING, configurations
 
@@ -179,7 +179,7 @@ def test_critical_spins_have_their_exponents_and_hot_ones_are_trivial(ising):
     assert np.all(np.abs(result.relation[:2]) < 3 * result.relation_se[:2])
     assert alpha.value[2] == pytest.approx(1, abs=0.03)
     assert mu.value[2] == pytest.approx(0, abs=0.06)
-    assert [VERDICTS[v] for v in result.verdict] == ["non-trivial"] * 2 + ["trivial"]
+    assert result.kind.tolist() == [PopulationKind.NON_TRIVIAL] * 2 + [PopulationKind.TRIVIAL]
     # The kurtosis of the largest clusters is far from the Gaussian surrogate's, and their alphas are the same.
     gaussian = result.score[SURROGATES.index("same_spectrum")]
     assert np.all(gaussian[:2, COMPARED.index("kurtosis")] < -10)
