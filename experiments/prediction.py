@@ -20,10 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxphase.predict import leave_one_family_out
-from jaxphase.predict.critical import CriticalModel, columns_of, critical_size, fit, predictive
-from jaxphase.predict.measurements import GROUPS, Measurements, measured, read_measurements, standard_errors
+from jaxphase.predict import leave_one_group_out
+from jaxphase.predict.measurements import FACTORS, Measurements, measured, read_measurements, standard_errors
 from jaxphase.predict.next_runs import recommend
+from jaxphase.predict.regression import CriticalModel, critical_size, fit, predictive
+from jaxphase.predict.terms import condition_columns
 
 HERE = Path(__file__).parent
 QUERIES = 5
@@ -92,7 +93,7 @@ def ask(rng, law: World, model: CriticalModel, new: bool) -> tuple[list, list, f
     names = f"f{family}", f"o{objective}"
     asked = dict(zip(("family", "objective", "data_size", "data_complexity"), (*names, *conditions), strict=True))
     low, high = np.log10(critical_size(model, **asked, new_family=new).interval).T
-    usual = plug_in(model, columns_of(*names, *conditions))
+    usual = plug_in(model, condition_columns(**asked))
     return (low <= true) & (true <= high), (usual[0] <= true) & (true <= usual[1]), float(np.mean(high - low))
 
 
@@ -162,11 +163,11 @@ def grouped(worlds: int) -> dict:
         held = {"known": [], "new": [], "exponent of model size": []}
         for i in range(worlds):
             rng = np.random.default_rng([13, len(levels), i])
-            spreads = np.exp(rng.uniform(np.log([0.1, 0.05, 0.1]), np.log([1, 0.5, 1]))) * np.isin(GROUPS, levels)
+            spreads = np.exp(rng.uniform(np.log([0.1, 0.05, 0.1]), np.log([1, 0.5, 1]))) * np.isin(FACTORS, levels)
             effects = [spread * rng.standard_normal(5) for spread in spreads]
             slope, scatter = rng.normal(-0.3, 0.3), np.exp(rng.uniform(np.log(0.05), np.log(0.3)))
             of = rng.permuted(np.tile(np.arange(36) % 4, (3, 1)), axis=1)
-            names = [[f"{name}{k}" for k in which] for name, which in zip(GROUPS, of, strict=True)]
+            names = [[f"{name}{k}" for k in which] for name, which in zip(FACTORS, of, strict=True)]
             size, se = 10 ** rng.uniform(3, 6, 36), np.exp(rng.uniform(np.log(0.02), np.log(0.2), 36))
             law = sum(effect[which] for effect, which in zip(effects, of, strict=True)) + slope * np.log10(size / 3e4)
             y = 3 + law + np.hypot(scatter, se) * rng.standard_normal(36)
@@ -195,7 +196,7 @@ def left_out(worlds: int) -> dict:
         rng = np.random.default_rng([9, i])
         law = world(rng, 5)
         model = fit(measure(rng, law, 30))
-        errors = leave_one_family_out(model)
+        errors = leave_one_group_out(model, "family")
         count = 100
         conditions, objective = draw(rng, count), rng.integers(3)
         fresh = law._replace(families=np.append(law.families[:-1], 0.0))
@@ -231,13 +232,13 @@ def following(worlds: int) -> dict:
             data, spent = start, 0.0
             for _ in range(4):
                 model = fit(data)
-                target = critical_size(model, **where, new_family="f4" not in model.terms.families)
+                target = critical_size(model, **where, new_family="f4" not in model.terms.levels["family"])
                 offers = recommend(model, target, seeds=(4,), count=999)
                 offer = offers[0] if policy == "recommended" else offers[rng.integers(len(offers))]
                 spent += offer.flops
                 data = add(rng, law, data, offer)
             model = fit(data)
-            after = critical_size(model, **where, new_family="f4" not in model.terms.families)
+            after = critical_size(model, **where, new_family="f4" not in model.terms.levels["family"])
             widths[policy].append(np.log10(after.interval[1] / after.interval[0]))
             spending.append(spent)
     table = {name: float(np.median(values)) for name, values in widths.items()}
@@ -267,8 +268,8 @@ def real(folders: list[Path]) -> dict:
         "intervals": model.exponents_interval.tolist(),
         "deviations": model.deviations.tolist(),
     }
-    if len(model.terms.families) > 2:
-        errors = leave_one_family_out(model)
+    if len(model.terms.levels["family"]) > 2:
+        errors = leave_one_group_out(model, "family")
         table["left out"] = {name: np.asarray(value).tolist() for name, value in errors._asdict().items()}
     print(json.dumps(table, indent=1))
     return table

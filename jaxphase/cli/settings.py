@@ -1,68 +1,66 @@
 """Options that several commands have: fields of a spec, with the NAME=VALUE pairs in them, and columns of a table."""
 
 import tomllib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from jaxphase.cli.shared import Name, Names, Number, Rates, SomeNames, Whole, Wholes, say
-from jaxphase.config import SweepSpec
+import tyro
+
+from jaxphase.cli.shared import Name, Names, say
+from jaxphase.config import PhaseTransitionConfig, SweepSpec
 from jaxphase.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What takes the place of the spec's."""
+def _written(table: Mapping[str, Any]) -> list[str]:
+    """A table as it is given on the command line; "none" if it is empty."""
+    return [f"{name}={value}" for name, value in table.items()] or ["none"]
 
-    family: Name = None
-    """Model family: mlp, resnet, transformer or vit."""
-    objective: Name = None
-    """autoencoding, masked_modeling, contrastive, barlow_twins or vicreg."""
-    data: Name = None
-    """digits, glyphs, text, hierarchy, spiked, ising or arrays."""
-    optimizer: Name = None
-    """adamw, adam, sgd, or what optax has as scale_by_NAME."""
-    parametrization: Name = None
-    """mup or standard."""
-    sizes: Wholes = None
-    """Parameters of the models."""
-    data_sizes: Wholes = None
-    """Training samples."""
-    checkpoints: Wholes = None
-    """Steps at which to measure; training ends at the last."""
-    learning_rate: Rates = None
-    """One or several learning rates."""
-    seeds: Whole = None
-    """Models of each kind."""
-    batch_size: Whole = None
-    """Samples a step."""
-    metrics: SomeNames = None
-    """What to measure, everything by default."""
-    family_options: SomeNames = None
-    """NAME=NUMBER, such as depth=3."""
-    objective_options: SomeNames = None
-    """NAME=NUMBER, such as mask_fraction=0.25."""
-    data_options: SomeNames = None
-    """NAME=VALUE, such as path=mine.npz."""
+
+# The default is a table, and what the command line gives is a tuple of texts, so that `over` can tell one from the other.
+Options = Annotated[
+    Mapping[str, Any] | tuple[str, ...],
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=VALUE ...",
+        instance_from_str=tuple,
+        is_instance=lambda value: isinstance(value, Mapping),
+        str_from_instance=_written,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Settings(SweepSpec):
+    """Fields of a spec as the command line gives them.
+
+    They are not checked before `over` makes a spec of them, since tyro would print the error in words of its own.
+    """
+
+    family_options: Options = field(default_factory=dict)
+    objective_options: Options = field(default_factory=dict)
+    data_options: Options = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check nothing."""
 
     def over(self, spec: SweepSpec) -> SweepSpec:
-        """The spec with these settings in it; the options of what is no longer named go with it."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        """Make these settings a spec, given the one that their defaults are from.
+
+        Options are added to those of `spec`, or take their place if the family, objective or data is another.
+        """
+        fields = dict(vars(self))
         for name in ("family", "objective", "data"):
-            options = dict(pair(f"{name}_options", text, "depth=3") for text in given.get(f"{name}_options", ()))
-            if name in given or options:
-                kept = (
-                    {}
-                    if given.get(name, getattr(spec, name)) != getattr(spec, name)
-                    else getattr(spec, f"{name}_options")
-                )
-                given[f"{name}_options"] = {**kept, **{key: value_of(text) for key, text in options.items()}}
-        if len(given.get("learning_rate", ())) == 1:
-            given["learning_rate"] = given["learning_rate"][0]
-        return replace(spec, **given)
+            options = f"{name}_options"
+            kept = getattr(spec, options) if fields[name] == getattr(spec, name) else {}
+            texts = fields[options] if isinstance(fields[options], tuple) else ()
+            given = dict(pair(options, text, "depth=3") for text in texts)
+            fields[options] = {**kept, **{key: value_of(text) for key, text in given.items()}}
+        return SweepSpec(**fields)
 
 
 @dataclass(frozen=True)
@@ -94,32 +92,7 @@ class Columns:
         return data
 
 
-@dataclass(frozen=True)
-class Condition:
-    """The models whose critical size is asked for."""
-
-    family: Name = None
-    """Of the models whose critical size is asked for; needed where measurements are grouped by it."""
-    objective: Name = None
-    """Of these models; needed where measurements are grouped by it."""
-    data: Name = None
-    """Name of their data; needed where measurements are grouped by it."""
-    data_size: Number = None
-    """Of these models; needed where the measurements have one."""
-    data_complexity: Number = None
-    """Of their data, in bits a number; needed where the measurements have one."""
-    model_size: Number = None
-    """Of these models; needed where the measurements have one."""
-    new_family: bool = False
-    """The family has not been measured."""
-    new_objective: bool = False
-    """The objective has not been measured."""
-    new_data: bool = False
-    """The data have not been measured."""
-
-
-ANY = Condition()
-UNCHANGED = Settings()
+QUICKSTART = Settings(**PhaseTransitionConfig().axes)
 USUAL = Columns()
 
 

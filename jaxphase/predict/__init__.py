@@ -1,13 +1,13 @@
 """Prediction: from measured losses and critical sizes to what to train next."""
 
 from .allocation import Allocation, IsoFlop, RelativeToOptimum, allocate, isoflop, relative_to_optimum
-from .critical import CriticalModel, Effects, Prediction, critical_size, fit
-from .hardware import DEVICES, Device, Hardware, hardware
-from .held_out import GroupErrors, leave_one_family_out, leave_one_group_out
+from .cross_validation import GroupErrors, leave_one_group_out
+from .devices import DEVICES, Device, Hardware, devices_needed, hardware
 from .losses import Losses, read_losses
 from .measurements import Measurements, measured, read_measurements
-from .next_runs import Recommendation, devices_needed, recommend
+from .next_runs import Recommendation, recommend
 from .rates import LearningRate, learning_rates
+from .regression import CriticalModel, Effects, Prediction, critical_size, fit
 from .surface import Surface, fit_surface
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "hardware",
     "isoflop",
     "learning_rates",
-    "leave_one_family_out",
     "leave_one_group_out",
     "measured",
     "read_losses",

@@ -1,56 +1,99 @@
-"""How much model and how much data for a given compute: the valley of a fitted surface of losses, with its errors.
+"""How much model and how much data for a given compute: the optimum of a fitted surface of losses, with its errors.
 
-Hoffmann et al. (2022, arXiv 2203.15556). Everything is worked out for the surface and for each of its bootstrap draws,
-so that the errors of exponents and amplitudes, which are nearly one number, stay together.
+Hoffmann et al. (2022, arXiv 2203.15556). Everything is computed for the surface and for each of its bootstrap draws, so
+that the strong correlation between the errors of exponents and amplitudes is kept.
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
-from .surface import middle_95
+from jaxphase.predict.surface import Surface, middle_95
+
+# E, ln A, a, ln B and b of the surface and its draws, `[5, 1 + draws, ...]`.
+_Laws = Float[Array, "5 ..."]
 
 
 class Allocation(NamedTuple):
-    """The best model and data for some compute, `params ~ compute**exponent`, each with its interval `[..., 2]`."""
+    """The best model and data for some compute, see `allocate`.
 
-    params: jax.Array
-    data: jax.Array
-    loss: jax.Array
-    exponent: jax.Array
-    params_interval: jax.Array
-    data_interval: jax.Array
-    loss_interval: jax.Array
-    exponent_interval: jax.Array
+    Every interval is the 95 % interval (low, high) over the draws of the surface.
+
+    Attributes:
+        params: Best number of parameters, `[surfaces, compute]`.
+        data: Best amount of data, `[surfaces, compute]`.
+        loss: Loss of that model, `[surfaces, compute]`.
+        exponent: Exponent of `params ~ compute**exponent`, `[surfaces]`.
+        params_interval: Interval of `params`, `[surfaces, compute, 2]`.
+        data_interval: Interval of `data`, `[surfaces, compute, 2]`.
+        loss_interval: Interval of `loss`, of the mean without the noise of a run, `[surfaces, compute, 2]`.
+        exponent_interval: Interval of `exponent`, `[surfaces, 2]`.
+    """
+
+    params: Float[Array, "*surfaces_compute"]
+    data: Float[Array, "*surfaces_compute"]
+    loss: Float[Array, "*surfaces_compute"]
+    exponent: Float[Array, "*surfaces"]
+    params_interval: Float[Array, "*surfaces_compute 2"]
+    data_interval: Float[Array, "*surfaces_compute 2"]
+    loss_interval: Float[Array, "*surfaces_compute 2"]
+    exponent_interval: Float[Array, "*surfaces 2"]
 
 
 class IsoFlop(NamedTuple):
-    """The data that compute leaves for a model of some size, and the loss, with its interval `[..., 2]`."""
+    """Loss against model size at fixed compute, see `isoflop`.
 
-    data: jax.Array
-    loss: jax.Array
-    loss_interval: jax.Array
+    Attributes:
+        data: Data that the compute leaves for a model of that size, `[surfaces, sizes]`.
+        loss: The loss, `[surfaces, sizes]`.
+        loss_interval: Its 95 % interval, of the mean without the noise of a run, `[surfaces, sizes, 2]`.
+    """
+
+    data: Float[Array, "*surfaces_sizes"]
+    loss: Float[Array, "*surfaces_sizes"]
+    loss_interval: Float[Array, "*surfaces_sizes 2"]
 
 
 class RelativeToOptimum(NamedTuple):
-    """`ratio` of a size to the best one for the same compute, above one if larger, and its interval `[..., 2]`."""
+    """A model size relative to the best one for the same compute, see `relative_to_optimum`.
 
-    ratio: jax.Array
-    interval: jax.Array
-    optimal_size: jax.Array
+    Attributes:
+        ratio: The size over the best size, `[surfaces, sizes]`.
+        interval: 95 % interval of the ratio, `[surfaces, sizes, 2]`.
+        optimal_size: The best size, `[surfaces, sizes]`.
+    """
+
+    ratio: Float[Array, "*surfaces_sizes"]
+    interval: Float[Array, "*surfaces_sizes 2"]
+    optimal_size: Float[Array, "*surfaces_sizes"]
 
 
-def allocate(surface, compute, *, flops_per_token_param=6.0) -> Allocation:
-    """The N and D with the least loss for `compute = flops_per_token_param * N * D`, in floating-point operations.
+def allocate(surface: Surface, compute: ArrayLike, *, flops_per_token_param: float = 6.0) -> Allocation:
+    """Find the N and D with the least loss for `compute = flops_per_token_param * N * D`.
 
         N_opt = (a A / (b B))**(1 / (a + b)) * (compute / flops_per_token_param)**(b / (a + b))
 
-    compute: any shape; results have the shape of the surfaces followed by that of compute, exponent that of the
-    surfaces. 95 % intervals are percentiles over the surface's draws; that of the loss is of the mean, without a run's
-    noise. NaN where the surface is. Outside the N and D of the runs all this supposes that the law holds on.
+    Args:
+        surface: From `fit_surface`, of any batch shape.
+        compute: Floating-point operations, of any shape.
+        flops_per_token_param: Operations for each parameter and token, forward and backward.
+
+    Returns:
+        The allocation, in arrays of the shape of the surfaces followed by that of compute; NaN where the surface is.
+        Outside the N and D of the runs the law is extrapolated.
+
+    Example:
+        >>> best = jaxphase.predict.allocate(surface, 1e21)
+        >>> best.params, best.params_interval
+
+    References:
+        Hoffmann et al. (2022), arXiv 2203.15556.
     """
     best = _over_draws(_optimum, surface, _log(compute) - np.log(flops_per_token_param))
     exponent = _over_draws(_exponent, surface)
@@ -58,11 +101,17 @@ def allocate(surface, compute, *, flops_per_token_param=6.0) -> Allocation:
     return Allocation(*values, *intervals)
 
 
-def isoflop(surface, compute, params, *, flops_per_token_param=6.0) -> IsoFlop:
-    """Loss against model size at fixed compute, `L(N, compute / (flops_per_token_param N))`.
+def isoflop(surface: Surface, compute: ArrayLike, params: ArrayLike, *, flops_per_token_param: float = 6.0) -> IsoFlop:
+    """Compute the loss against model size at fixed compute, `L(N, compute / (flops_per_token_param N))`.
 
-    compute and params broadcast (`compute[:, None], params` for a curve per budget); results have the shape of the
-    surfaces followed by theirs. The 95 % interval is that of the mean, without a run's noise. NaN where the surface is.
+    Args:
+        surface: From `fit_surface`, of any batch shape.
+        compute: Floating-point operations; broadcasts with params (`compute[:, None]` for a curve per budget).
+        params: Model sizes in parameters.
+        flops_per_token_param: Operations for each parameter and token, forward and backward.
+
+    Returns:
+        The curves, in arrays of the shape of the surfaces followed by that of the sizes; NaN where the surface is.
     """
     log_n = _log(params)
     log_d = _log(compute) - np.log(flops_per_token_param) - log_n
@@ -70,32 +119,44 @@ def isoflop(surface, compute, params, *, flops_per_token_param=6.0) -> IsoFlop:
     return IsoFlop(jnp.broadcast_to(jnp.exp(log_d), loss.shape), loss, interval)
 
 
-def relative_to_optimum(surface, critical_size, data_size, critical_interval=None) -> RelativeToOptimum:
-    """Where a critical model size, measured at a data size, lies relative to the compute-optimal line.
+def relative_to_optimum(
+    surface: Surface, critical_size: ArrayLike, data_size: ArrayLike, *, critical_size_interval: ArrayLike | None = None
+) -> RelativeToOptimum:
+    """Compare a critical model size, measured at some data size, with the best size for the same compute.
 
         ratio = N_c / N_opt(C) at C = 6 N_c D = (N_c**a b B / (D**b a A))**(1 / (a + b))
 
-    which is the same whatever a token costs. critical_size and data_size broadcast; results have the shape of the
-    surfaces followed by theirs. critical_interval `[..., 2]`: the 95 % interval of the critical size, which adds in
-    quadrature to that of the logarithm of the ratio; without one the size is taken as exact. Where the whole interval
-    is above one, the compute-optimal model of that budget is below its transition. NaN where the surface is.
+    The ratio does not depend on the operations per token. If its whole interval is above one, the compute-optimal model
+    of that budget is below its transition.
+
+    Args:
+        surface: From `fit_surface`, of any batch shape.
+        critical_size: Critical model sizes N_c in parameters; broadcasts with data_size.
+        data_size: Data D, in the unit of the surface.
+        critical_size_interval: 95 % intervals of the critical sizes, `[..., 2]`, added in quadrature to those of the
+            logarithm of the ratio. Without them the sizes are taken as exact.
+
+    Returns:
+        The ratios, in arrays of the shape of the surfaces followed by that of the sizes; NaN where the surface is.
     """
     log_n = _log(critical_size)
-    (log_ratio, interval), (share, _) = _over_draws(_place, surface, log_n, _log(data_size))
-    if critical_interval is not None:
-        ends = share[..., None] * (_log(critical_interval) - log_n[..., None])
-        apart = jnp.hypot(interval - log_ratio[..., None], ends)
-        interval = log_ratio[..., None] + apart * jnp.asarray([-1, 1], apart.dtype)
+    (log_ratio, interval), (slope, _) = _over_draws(_log_ratio, surface, log_n, _log(data_size))
+    if critical_size_interval is not None:
+        from_size = slope[..., None] * (_log(critical_size_interval) - log_n[..., None])
+        distance = jnp.hypot(interval - log_ratio[..., None], from_size)
+        interval = log_ratio[..., None] + distance * jnp.asarray([-1, 1], distance.dtype)
     return RelativeToOptimum(jnp.exp(log_ratio), jnp.exp(interval), jnp.exp(log_n - log_ratio))
 
 
-def _log(values):
+def _log(values: ArrayLike) -> Float[Array, "*shape"]:
     return jnp.log(jnp.asarray(values, float))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _over_draws(f, surface, *numbers):
-    """Each output of `f(law, *numbers)` and its 95 % interval, law being E, ln A, a, ln B, b of the surface.
+def _over_draws(
+    f: Callable[..., list[Array]], surface: Surface, *numbers: Float[Array, "..."]
+) -> list[tuple[Float[Array, "..."], Float[Array, "... 2"]]]:
+    """Each output of `f(law, *numbers)` with its 95 % interval, law being E, ln A, a, ln B, b of the surface.
 
     Outputs have the shape of the surface, then that of the numbers.
     """
@@ -107,28 +168,31 @@ def _over_draws(f, surface, *numbers):
     return [(values[0], middle_95(values[1:])) for values in f(laws, *numbers)]
 
 
-def _loss(law, log_n, log_d):
+def _loss(law: _Laws, log_n: Float[Array, "..."], log_d: Float[Array, "..."]) -> list[Array]:
+    """Loss of N parameters on data D."""
     e, log_a, a, log_b, b = law
     return [e + jnp.exp(log_a - a * log_n) + jnp.exp(log_b - b * log_d)]
 
 
-def _valley(law, log_nd):
+def _best_log_n(law: _Laws, log_nd: Float[Array, "..."]) -> Float[Array, "..."]:
     """ln N that is best for a product N D."""
     _, log_a, a, log_b, b = law
     return (jnp.log(a / b) + log_a - log_b + b * log_nd) / (a + b)
 
 
-def _exponent(law):
+def _exponent(law: _Laws) -> list[Array]:
+    """Exponent of the best N in the compute."""
     _, _, a, _, b = law
     return [b / (a + b)]
 
 
-def _optimum(law, log_nd):
-    log_n = _valley(law, log_nd)
+def _optimum(law: _Laws, log_nd: Float[Array, "..."]) -> list[Array]:
+    """N, D and loss that are best for a product N D."""
+    log_n = _best_log_n(law, log_nd)
     return [jnp.exp(log_n), jnp.exp(log_nd - log_n), *_loss(law, log_n, log_nd - log_n)]
 
 
-def _place(law, log_n, log_d):
-    """Logarithm of N over the best N for the same N D, and by how much it grows with ln N."""
+def _log_ratio(law: _Laws, log_n: Float[Array, "..."], log_d: Float[Array, "..."]) -> list[Array]:
+    """Logarithm of N over the best N for the same N D, and its slope in ln N."""
     [exponent] = _exponent(law)
-    return [log_n - _valley(law, log_n + log_d), 1 - exponent]
+    return [log_n - _best_log_n(law, log_n + log_d), 1 - exponent]

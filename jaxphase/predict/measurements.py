@@ -1,132 +1,168 @@
-"""Measured critical sizes of models, of data or in steps, from analysed sweeps and from tables of others' results."""
+"""Measured critical sizes of models, of data or in training steps, from analyzed sweeps and from tables."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from jaxphase.curves.files import read_csv_table
 from jaxphase.curves.table import absent, number
 from jaxphase.errors import InputError
+from jaxphase.predict.sweeps import critical_sizes
 
-from .sweeps import critical_sizes
+Along = Literal["model", "data", "steps"]
+Factor = Literal["family", "objective", "data"]
 
 NORMAL_95 = 1.959963984540054
-NAMES, GROUPS = ("family", "objective"), ("family", "objective", "data")
-OPTIONAL = ("data_size", "data_complexity", "model_size")
-ENDS = ("low", "high")
+FACTORS: tuple[Factor, ...] = ("family", "objective", "data")
+COVARIATES = ("data_size", "data_complexity", "model_size")
+_REQUIRED, _ENDS = ("family", "objective"), ("low", "high")
 
 
 class Quantity(NamedTuple):
-    """A critical quantity: its name and unit in words, its column in a table, the axis of an analysis along which it is
-    found, and which of `OPTIONAL` it may depend on."""
+    """A kind of critical size.
+
+    Attributes:
+        name: Its name in words.
+        unit: What it counts.
+        column: Its column in a table.
+        axis: The axis of an analysis along which it is found.
+        covariates: The members of `COVARIATES` that it may depend on.
+    """
 
     name: str
     unit: str
     column: str
-    axis: str
+    axis: Literal["model size", "data size", "training steps"]
     covariates: tuple[str, ...]
 
 
+_OF_MODELS, _OF_DATA = ("data_size", "data_complexity"), ("model_size", "data_complexity")
 QUANTITIES = {
-    "model": Quantity("critical size", "parameters", "critical_size", "model size", OPTIONAL[:2]),
-    "data": Quantity("critical data size", "rows", "critical_data_size", "data size", ("model_size", OPTIONAL[1])),
-    "steps": Quantity("critical training time", "steps", "critical_steps", "training steps", OPTIONAL),
+    "model": Quantity("critical size", "parameters", "critical_size", "model size", _OF_MODELS),
+    "data": Quantity("critical data size", "rows", "critical_data_size", "data size", _OF_DATA),
+    "steps": Quantity("critical training time", "steps", "critical_steps", "training steps", COVARIATES),
 }
-# Words for what it depends on; units are rows, bits a number, and parameters.
-COVARIATES = {"data_size": "data size", "data_complexity": "complexity of the data", "model_size": "model size"}
-Along = Literal["model", "data", "steps"]
+_LABELS = {"data_size": "data size", "data_complexity": "complexity of the data", "model_size": "model size"}
 
 
 class Measurements(NamedTuple):
-    """Critical sizes `critical_size` with 95 % intervals from `low` to `high`, and what they were measured on: [n].
+    """Critical sizes with their 95 % intervals, and the conditions under which they were measured.
 
-    They are sizes along `along`: of the "model" in parameters, of the "data" in rows, or "steps" of training.
-    data_complexity is in bits a number. source says where each comes from. censored counts, by reason, the curves that
-    were looked at and gave no critical size: no model of critical sizes can learn from them, but how many there are is
-    to be known. data_size, data_complexity and model_size are NaN where they are not known, and the name of the data is
-    empty. words: what the caller calls the critical size ("name"), its "unit", and the numbers it depends on.
+    Attributes:
+        family: Names of the model families, `[n]`.
+        objective: Names of the objectives, `[n]`.
+        data_size: Data sizes in rows, `[n]`; NaN where unknown.
+        data_complexity: Complexities of the data in bits per number, `[n]`; NaN where unknown.
+        critical_size: The critical sizes, `[n]`.
+        low: Lower ends of their 95 % intervals, `[n]`.
+        high: Upper ends of their 95 % intervals, `[n]`.
+        source: Where each measurement comes from, `[n]`.
+        censored: Number of curves that gave no critical size, by reason. The regression does not use them.
+        model_size: Model sizes in parameters, `[n]`; NaN where unknown.
+        data: Names of the data sets, `[n]`; empty where unknown.
+        along: What the critical sizes are sizes of: "model" (parameters), "data" (rows) or "steps" (training steps).
+        labels: Names for tables and figures: of the critical size ("name"), of its unit ("unit"), and of data_size,
+            data_complexity and model_size.
     """
 
     family: tuple[str, ...]
     objective: tuple[str, ...]
-    data_size: np.ndarray
-    data_complexity: np.ndarray
-    critical_size: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    data_size: Float[np.ndarray, " n"]
+    data_complexity: Float[np.ndarray, " n"]
+    critical_size: Float[np.ndarray, " n"]
+    low: Float[np.ndarray, " n"]
+    high: Float[np.ndarray, " n"]
     source: tuple[str, ...]
     censored: Mapping[str, int]
-    model_size: np.ndarray
+    model_size: Float[np.ndarray, " n"]
     data: tuple[str, ...]
-    along: Along = "model"
-    words: Mapping[str, str] = {}
+    along: Along
+    labels: Mapping[str, str]
 
 
 def measured(
-    family,
-    objective,
-    data_size,
-    data_complexity,
-    critical_size,
-    low,
-    high,
-    source=None,
-    censored=None,
+    family: Iterable[str],
+    objective: Iterable[str],
+    data_size: ArrayLike | None,
+    data_complexity: ArrayLike | None,
+    critical_size: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    source: Iterable[str] | None = None,
+    censored: Mapping[str, int] | None = None,
     *,
-    model_size=None,
-    data=None,
+    model_size: ArrayLike | None = None,
+    data: Iterable[str] | None = None,
     along: Along = "model",
-    words: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Measurements:
-    """Measurements of columns of equal length; InputError for names or numbers that cannot be such.
+    """Check columns of measurements and put them together.
 
-    low and high are the ends of the 95 % interval, critical_size between them, all positive and finite; what is not
-    known of the other numbers is NaN, a column of them or the names of data may be left out (None). along: what the
-    critical sizes are sizes of (see `Measurements`). words: other names for "name", "unit", "data_size",
-    "data_complexity" or "model_size" in tables and figures, such as {"unit": "strings"}.
+    Args:
+        family: Names of the model families, `[n]`.
+        objective: Names of the objectives, `[n]`.
+        data_size: Data sizes in rows, `[n]`; NaN where unknown, None if all are.
+        data_complexity: Complexities of the data in bits per number, `[n]`; NaN where unknown, None if all are.
+        critical_size: The critical sizes, `[n]`: positive, finite, and within their intervals.
+        low: Lower ends of their 95 % intervals, `[n]`.
+        high: Upper ends of their 95 % intervals, `[n]`.
+        source: Where each measurement comes from, `[n]`, for messages.
+        censored: Number of curves that gave no critical size, by reason.
+        model_size: Model sizes in parameters, `[n]`; NaN where unknown, None if all are.
+        data: Names of the data sets, `[n]`.
+        along: What the critical sizes are sizes of: "model", "data" or "steps".
+        labels: Names for tables and figures that replace those of `Measurements.labels`, such as {"unit": "strings"}.
+
+    Returns:
+        The columns as `Measurements`.
+
+    Raises:
+        InputError: If the columns differ in length, or a name or number cannot be one.
+
+    Example:
+        >>> jaxphase.predict.measured(["mlp"], ["vicreg"], [1024], None, [2e4], [1.5e4], [3e4])
     """
     quantity = _quantity(along)
-    names = [tuple(map(str, column)) for column in (family, objective)]
-    count = len(names[0])
-    unknown = np.full(count, np.nan)
-    optional = [unknown if column is None else column for column in (data_size, data_complexity, model_size)]
-    numbers = [np.array(column, float) for column in (*optional, critical_size, low, high)]
-    source = tuple(source) if source is not None else tuple(f"measurement {i + 1}" for i in range(count))
-    data = tuple(map(str, data)) if data is not None else ("",) * count
-    labels = *NAMES, *OPTIONAL, quantity.column, *ENDS
-    for name, column in zip((*labels, "source", "data"), (*names, *numbers, source, data), strict=True):
+    names = {"family": tuple(map(str, family)), "objective": tuple(map(str, objective))}
+    count = len(names["family"])
+    given = {"data_size": data_size, "data_complexity": data_complexity, "model_size": model_size}
+    covariates = {
+        name: np.full(count, np.nan) if values is None else np.array(values, float) for name, values in given.items()
+    }
+    size, lowest, highest = (np.array(values, float) for values in (critical_size, low, high))
+    where = tuple(source) if source is not None else tuple(f"measurement {i + 1}" for i in range(count))
+    data_names = tuple(map(str, data)) if data is not None else ("",) * count
+    numbers = covariates | {quantity.column: size, "low": lowest, "high": highest}
+    for name, column in (names | numbers | {"source": where, "data": data_names}).items():
         if np.shape(column) != (count,):
             raise InputError(f"{name} has shape {np.shape(column)}: give one value for each of the {count} families.")
-    for i, where in enumerate(source):
-        for name, column in zip(NAMES, names, strict=True):
-            if not column[i].strip():
-                raise InputError(f"{where} has no {name}: name it.")
-        for name, column in zip(labels[len(NAMES) :], numbers, strict=True):
-            if not (name in OPTIONAL and math.isnan(column[i])) and not 0 < column[i] < math.inf:
-                raise InputError(f"{name} of {where} is {column[i]:g}: give a positive, finite number.")
-        size, lowest, highest = (column[i] for column in numbers[len(OPTIONAL) :])
-        if not lowest <= size <= highest:
-            raise InputError(
-                f"{where} has a {quantity.name} of {size:g} outside [{lowest:g}, {highest:g}]: correct it."
-            )
-    for name, column in zip(OPTIONAL, numbers, strict=False):
-        if name not in quantity.covariates and not np.isnan(column).all():
+    _check_values(quantity, where, names, numbers)
+    for name, values in covariates.items():
+        if name not in quantity.covariates and not np.isnan(values).all():
             raise InputError(f"{name} is given, but the critical sizes are along {quantity.axis}: leave {name} out.")
-    for name in words or {}:
-        if name not in ("name", "unit", *OPTIONAL):
-            raise InputError(f"words has {name!r}: choose from {', '.join(('name', 'unit', *OPTIONAL))}.")
-    columns = *names, *numbers[:2], *numbers[3:], source
-    return Measurements(*columns, dict(censored or {}), numbers[2], data, along, dict(words or {}))
-
-
-def words_of(data: Measurements) -> dict[str, str]:
-    """Words for the critical size ("name"), its "unit", and the numbers it depends on."""
-    quantity = QUANTITIES[data.along]
-    return {"name": quantity.name, "unit": quantity.unit} | COVARIATES | dict(data.words)
+    known = {"name": quantity.name, "unit": quantity.unit} | _LABELS
+    for name in labels or {}:
+        if name not in known:
+            raise InputError(f"labels has {name!r}: choose from {', '.join(known)}.")
+    return Measurements(
+        family=names["family"],
+        objective=names["objective"],
+        **covariates,
+        critical_size=size,
+        low=lowest,
+        high=highest,
+        source=where,
+        censored=dict(censored or {}),
+        data=data_names,
+        along=along,
+        labels=known | dict(labels or {}),
+    )
 
 
 def read_measurements(
@@ -135,72 +171,105 @@ def read_measurements(
     metric: str | None = None,
     complexity: Literal["data_entropy_bits", "data_compressed_bits"] = "data_entropy_bits",
     along: Along = "model",
-    words: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Measurements:
-    """Critical sizes of analysed sweeps and of tables, any number of either.
+    """Read the critical sizes of analyzed sweeps and of tables.
 
-    A path is the folder of a sweep, with sweep.nc, whose spec gives family, objective and data and whose attribute
-    `complexity` the complexity of the data, and analysis.json, without which it is analyzed here; or a .csv with
-    columns family, objective, data_size, data_complexity (these two may be empty), critical_size, low and high, the
-    last two the ends of a 95 % interval. A column data, of names, is read if there is one.
+    The folder of a sweep holds sweep.nc, which says what was trained, and analysis.json; without the latter the sweep
+    is analyzed here. A table has the columns family, objective, data_size, data_complexity, critical_size, low and
+    high, and optionally data. A critical data size is in the column critical_data_size, with model_size in place of
+    data_size; a critical training time is in critical_steps, with both sizes. Sizes of conditions may be empty.
 
-    along: "data" for critical data sizes, in rows, by the size of the model: a sweep is then to be analyzed along data
-    (`jaxphase analyze --along data`), and a table has the columns model_size instead of data_size and
-    critical_data_size. "steps" for the time of the largest step of each learning curve (`analyze_time`), by both sizes,
-    in a table critical_steps. words: as in `measured`.
+    Args:
+        paths: Folders of sweeps and .csv files, in any mixture.
+        metric: Whose transitions to take, by default the order parameter of each analysis. One metric per curve, since
+            several metrics of the same models are not independent.
+        complexity: The attribute of sweep.nc that measures the complexity of the data.
+        along: "model", "data" (the sweeps must be analyzed along data size) or "steps" (the time of the largest step of
+            each learning curve, see `jaxphase.analysis.training_time`).
+        labels: As in `measured`.
 
-    metric: which metric's transitions to take, by default the order parameter of each analysis; one per curve, as those
-    of several metrics of the same models are not independent. Curves without a transition, or with one whose interval
-    is not finite, are counted in `censored`. InputError for anything that cannot be read so.
+    Returns:
+        The measurements. Curves without a transition or without a finite interval are counted in `censored`.
+
+    Raises:
+        InputError: If a path cannot be read as one of these.
+
+    Example:
+        >>> measurements = jaxphase.predict.read_measurements(["runs/mlp", "runs/vit", "others.csv"])
     """
     quantity = _quantity(along)
-    paths = [paths] if isinstance(paths, str | Path) else list(paths)
     rows, censored = [], Counter()
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         if path.suffix == ".csv":
-            rows += _of_table(path, quantity)
+            rows += _table_rows(path, quantity)
         else:
-            found = critical_sizes(path, metric, complexity, quantity.axis)
-            rows += found.rows
-            censored += found.censored
-    names = *NAMES, "data", *OPTIONAL, "critical_size", *ENDS, "source"
+            sizes = critical_sizes(path, metric, complexity, quantity.axis)
+            rows += sizes.rows
+            censored += sizes.censored
+    names = *FACTORS, *COVARIATES, "critical_size", *_ENDS, "source"
     columns = {name: [row.get(name, math.nan) for row in rows] for name in names}
-    return measured(**columns, censored=censored, along=along, words=words)
+    return measured(**columns, censored=censored, along=along, labels=labels)
 
 
-def standard_errors(data: Measurements) -> np.ndarray:
-    """Standard errors [n] in decades, of intervals that are 3.92 of them wide."""
-    return np.log10(data.high / data.low) / (2 * NORMAL_95)
+def standard_errors(measurements: Measurements) -> Float[np.ndarray, " n"]:
+    """Standard errors of the log10 critical sizes, from intervals that are 3.92 standard errors wide."""
+    return np.log10(measurements.high / measurements.low) / (2 * NORMAL_95)
 
 
-def subset(data: Measurements, chosen: np.ndarray) -> Measurements:
-    """The measurements where `chosen` [n] is true."""
+def subset(measurements: Measurements, chosen: Bool[np.ndarray, " n"]) -> Measurements:
+    """The measurements where `chosen` is true."""
     kept, columns = np.flatnonzero(chosen), {}
-    for name, column in data._asdict().items():
-        if isinstance(column, tuple | np.ndarray):
-            columns[name] = tuple(column[i] for i in kept) if isinstance(column, tuple) else column[kept]
-    return data._replace(**columns)
+    for name, column in measurements._asdict().items():
+        if isinstance(column, tuple):
+            columns[name] = tuple(column[i] for i in kept)
+        elif isinstance(column, np.ndarray):
+            columns[name] = column[kept]
+    return measurements._replace(**columns)
 
 
 def _quantity(along: str) -> Quantity:
+    """The kind of critical size along an axis."""
     if along not in QUANTITIES:
         raise InputError(f"along is {along!r}: choose from {', '.join(QUANTITIES)}.")
     return QUANTITIES[along]
 
 
-def _of_table(path: Path, quantity: Quantity) -> list[dict]:
+def _check_values(
+    quantity: Quantity,
+    source: tuple[str, ...],
+    names: Mapping[str, tuple[str, ...]],
+    numbers: Mapping[str, Float[np.ndarray, " n"]],
+) -> None:
+    """Refuse the first measurement with an empty name, or a number that is not positive or out of its interval."""
+    for i, where in enumerate(source):
+        for name, column in names.items():
+            if not column[i].strip():
+                raise InputError(f"{where} has no {name}: name it.")
+        for name, column in numbers.items():
+            unknown = name in COVARIATES and math.isnan(column[i])
+            if not unknown and not 0 < column[i] < math.inf:
+                raise InputError(f"{name} of {where} is {column[i]:g}: give a positive, finite number.")
+        size, low, high = (numbers[name][i] for name in (quantity.column, *_ENDS))
+        if not low <= size <= high:
+            raise InputError(f"{where} has a {quantity.name} of {size:g} outside [{low:g}, {high:g}]: correct it.")
+
+
+def _table_rows(path: Path, quantity: Quantity) -> list[dict[str, Any]]:
+    """The measurements in a .csv file, by the columns of `measured`."""
     table = read_csv_table(path)
-    numbers = *quantity.covariates, quantity.column, *ENDS
-    for name in (*NAMES, *numbers):
+    numbers = *quantity.covariates, quantity.column, *_ENDS
+    for name in (*_REQUIRED, *numbers):
         if name not in table.columns:
             others = [kind for kind, other in QUANTITIES.items() if other.column in table.columns]
             remedy = f"; or ask along {others[0]}" if others and QUANTITIES[others[0]] != quantity else ""
-            raise InputError(f"{path} has no column {name}: give columns {', '.join((*NAMES, *numbers))}{remedy}.")
+            raise InputError(f"{path} has no column {name}: give columns {', '.join((*_REQUIRED, *numbers))}{remedy}.")
     rows = []
     for row in table.rows:
-        cells = {name: str(row.cells.get(name) or "").strip() for name in GROUPS} | {"source": row.where}
+        entry: dict[str, Any] = {name: str(row.cells.get(name) or "").strip() for name in FACTORS}
         for name in numbers:
-            known = name not in OPTIONAL or not absent(row.cells[name])
-            cells[name] = number(row.cells[name], name, row.where, positive=known)
-        rows.append(cells | {"critical_size": cells[quantity.column]})
+            required = name not in COVARIATES or not absent(row.cells[name])
+            entry[name] = number(row.cells[name], name, row.where, positive=required)
+        entry["critical_size"] = entry.pop(quantity.column)
+        rows.append(entry | {"source": row.where})
     return rows

@@ -1,34 +1,46 @@
-"""What to measure next: the sweep that narrows an interval of prediction most for the floating-point operations."""
+"""What to measure next: the sweeps that narrow an interval of prediction most per floating-point operation."""
 
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from jaxphase.errors import InputError
+from jaxphase.predict.measurements import COVARIATES, FACTORS, Along, Factor, standard_errors
+from jaxphase.predict.pooling import project, quantile
+from jaxphase.predict.regression import CriticalModel, Prediction, critical_size, predictive
+from jaxphase.predict.terms import Prior, Terms, condition_columns, design_matrix
 
-from .critical import CriticalModel, Prediction, columns_of, critical_size, predictive, rows_of
-from .measurements import GROUPS, OPTIONAL, Along, standard_errors
-from .pooling import normals, quantile
-from .terms import Terms
-
-FLOPS = 6  # per parameter and number (token) of training data, forward and backward
 MARGIN = 10**0.5  # sizes reach half a decade beyond the interval, so that both sides of a transition are seen
-ADAM_BYTES = 16  # per parameter: weight, gradient and two moments in float32
+_FLOPS = 6  # per parameter and number (token) of training data, forward and backward
+_ADAM_BYTES = 16  # per parameter: weight, gradient and two moments in float32
 
 
 class Recommendation(NamedTuple):
-    """A sweep worth running: models of `sizes` parameters, `seeds` of each, at one condition; along "data" `sizes` are
-    those of the data in rows, along "steps" the times at which to measure.
+    """A sweep worth running at one condition.
 
-    flops it costs. decades and decades_after: width of the target's 95 % interval before and, expected, after it.
-    memory: bytes of the largest model with its gradient and Adam's moments, without activations.
+    Attributes:
+        family: Family of the models, None if the regression does not tell families apart.
+        objective: Their objective, or None.
+        data_size: Size of their data in rows, None if no measurement has one or it is what the sweep varies.
+        data_complexity: Complexity of their data in bits per number, or None.
+        sizes: Sizes to train at: of models in parameters, of data in rows, or steps at which to measure, by `along`.
+        seeds: Number of models of each size.
+        flops: Floating-point operations of the sweep; only relative to other sweeps if a factor is `missing`.
+        decades: Width of the target's 95 % interval now.
+        decades_after: Its expected width after the sweep.
+        memory: Bytes of the largest model with its gradient and Adam's moments, without activations.
+        prior: Prior of the regression, "none" or "article".
+        model_size: Size of the models in parameters, None if no measurement has one or it is what the sweep varies.
+        data: Name of their data, or None.
+        along: What the critical size is a size of: "model", "data" or "steps".
     """
 
-    family: str
-    objective: str
+    family: str | None
+    objective: str | None
     data_size: float | None
     data_complexity: float | None
     sizes: tuple[int, ...]
@@ -37,18 +49,19 @@ class Recommendation(NamedTuple):
     decades: float
     decades_after: float
     memory: float
-    prior: str
+    prior: Prior
     model_size: float | None = None
     data: str | None = None
     along: Along = "model"
 
     @property
     def missing(self) -> str:
-        """The number without which costs are only relative to one another, empty if they are operations."""
+        """The number without which `flops` is only relative, empty if it is known."""
         if self.along == "steps":
             return "batch size"
-        known = self.data_size if self.along == "model" else self.model_size
-        return "" if known is not None else "data size" if self.along == "model" else "model size"
+        if self.along == "model":
+            return "" if self.data_size is not None else "data size"
+        return "" if self.model_size is not None else "model size"
 
 
 def recommend(
@@ -66,85 +79,110 @@ def recommend(
     n_sizes: int = 8,
     passes: float = 1.0,
     max_flops: float = math.inf,
-    least: float = 0.5,
+    min_gain: float = 0.5,
     count: int = 5,
 ) -> tuple[Recommendation, ...]:
-    """The `count` sweeps that narrow the interval of `target`, a prediction for one condition, most per operation.
+    """Find the sweeps that narrow the interval of a prediction most per operation.
 
-    Only sweeps that narrow it by the share `least` of the most that one on offer does count: without that, the best per
-    operation is mostly so small a sweep that it changes nothing.
-    Candidates are all combinations of families, objectives and data (those measured and those of the target),
-    data_sizes and model_sizes (four over the measured range), data_complexities (the three quartiles measured) and
-    seeds, that cost at most max_flops. A candidate's sizes are n_sizes even in the logarithm over its own 95 % interval
-    and half a decade beyond; it costs the sum over sizes N and seeds of `6 N D`, D being `passes` times the data size.
-    Of critical data sizes D are the sizes and N is the size of the model; of critical times the longest is trained, and
-    `6 N steps` leaves out the batch. What no measurement has is 1, and costs are then relative. Its standard error is
-    taken as the median one so far times sqrt(seeds_so_far / seeds).
+    Candidates are all combinations of the conditions and seeds below. The sizes of a candidate are even in the
+    logarithm over its own 95 % interval and half a decade beyond. It costs `6 N D` per seed, summed over its model
+    sizes N, with D the data seen in training; along "data" D varies instead, and along "steps" the longest training
+    counts, without the batch size. What no measurement has counts as 1: costs are then relative.
 
-    The narrowing is exact for given standard deviations: var - cov**2 / var_new, where var_new holds the scatter and
-    the error of the new measurement; what it teaches about the standard deviations themselves is left out. The target's
-    own scatter about the law remains, however much is measured. Sorted, the best first.
+    For given standard deviations the narrowing is exact, `var - cov**2 / var_new`, where var_new includes the scatter
+    and the error of the new measurement, the median one so far times `sqrt(seeds_so_far / seeds)`. What the measurement
+    would say of the standard deviations themselves is left out. The target's own scatter remains.
+
+    Args:
+        model: From `fit`.
+        target: The prediction for one condition, from `critical_size`.
+        families: Families to choose from, by default those measured and that of the target; so for the two next.
+        objectives: Objectives to choose from.
+        data: Data sets to choose from.
+        data_sizes: Data sizes to choose from, by default four over the measured range.
+        data_complexities: Complexities to choose from, by default the three quartiles of those measured.
+        model_sizes: Model sizes to choose from, by default four over the measured range.
+        seeds: Numbers of seeds to choose from.
+        seeds_so_far: Number of seeds behind the measurements so far.
+        n_sizes: Number of sizes of a sweep.
+        passes: How often a sweep goes over its data.
+        max_flops: Most operations that a sweep may cost.
+        min_gain: Leave out sweeps that narrow the interval by less than this share of what the best one does: the most
+            efficient sweep is often so small that it changes nothing.
+        count: Number of sweeps to return.
+
+    Returns:
+        At most `count` sweeps, the best first.
+
+    Raises:
+        InputError: If the target is not one condition, or an option cannot be used.
+
+    Example:
+        >>> [best, *_] = jaxphase.predict.recommend(model, target, max_flops=1e18)
     """
+    _check_options(target, passes, max_flops)
+    measurements = model.measurements
+    names = {
+        factor: _levels(factor, asked, model.terms, getattr(target, factor))
+        for factor, asked in zip(FACTORS, (families, objectives, data), strict=True)
+    }
+    numbers = {
+        name: asked or _usual(name, getattr(measurements, name))
+        for name, asked in zip(COVARIATES, (data_sizes, data_complexities, model_sizes), strict=True)
+    }
+    axes: dict[str, Sequence[Any]] = {**names, **numbers}
+    conditions = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    error = np.median(standard_errors(measurements)) * np.sqrt(seeds_so_far / np.array(seeds))
+    before, after = _narrowing(model, target, conditions, error)
+    sweeps = []
+    for condition, row in zip(conditions, after.tolist(), strict=True):
+        sizes = _sizes(model, condition, n_sizes)
+        flops = _flops_per_seed(target.along, condition, sizes, passes)
+        largest = max(sizes) if target.along == "model" else condition["model_size"] or math.nan
+        for repeats, width in zip(seeds, row, strict=True):
+            costs = {"sizes": sizes, "seeds": repeats, "flops": repeats * flops, "memory": _ADAM_BYTES * largest}
+            widths = {"decades": before, "decades_after": width}
+            sweeps.append(Recommendation(**condition, **costs, **widths, prior=model.prior, along=target.along))
+    return _best(sweeps, max_flops, min_gain, count)
+
+
+def _check_options(target: Prediction, passes: float, max_flops: float) -> None:
+    """Refuse a target of several conditions, and options that are not positive."""
     if np.ndim(target.size):
         raise InputError(f"target has shape {np.shape(target.size)}: give a prediction for one condition.")
     for name, value in (("max_flops", max_flops), ("passes", passes)):
         if not value > 0:
             raise InputError(f"{name} is {value:g}: give a positive number.")
-    terms, found = model.terms, model.measurements
-    asked = {"family": families, "objective": objectives, "data": data}
-    given = {"data_size": data_sizes, "data_complexity": data_complexities, "model_size": model_sizes}
-    names = {level: _names(level, asked[level], terms, getattr(target, level)) for level in GROUPS}
-    numbers = {name: given[name] or _usual(name, getattr(found, name)) for name in OPTIONAL}
-    axes = names | numbers
-    conditions = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    sizes = [_sizes(model, condition, n_sizes) for condition in conditions]
-    errors = np.median(standard_errors(found)) * np.sqrt(seeds_so_far / np.array(seeds))
-    before, after = _narrowing(model, target, conditions, errors)
-    offers = []
-    for condition, own, row in zip(conditions, sizes, after, strict=True):
-        largest = max(own) if target.along == "model" else condition["model_size"] or math.nan
-        for repeats, left in zip(seeds, row.tolist(), strict=True):
-            flops = repeats * _operations(target.along, condition, own, passes)
-            costs = {"sizes": own, "seeds": repeats, "flops": flops, "memory": ADAM_BYTES * largest}
-            widths = {"decades": before, "decades_after": left}
-            offers.append(Recommendation(**condition, **costs, **widths, prior=model.prior, along=target.along))
-    if math.isfinite(max_flops) and offers[0].missing:
+
+
+def _best(sweeps: list[Recommendation], max_flops: float, min_gain: float, count: int) -> tuple[Recommendation, ...]:
+    """The sweeps that narrow most per operation, among those that are affordable and narrow enough."""
+    if math.isfinite(max_flops) and sweeps[0].missing:
         raise InputError(
-            f"max_flops is {max_flops:g}, but no {offers[0].missing} is known and costs are relative: leave it out."
+            f"max_flops is {max_flops:g}, but no {sweeps[0].missing} is known and costs are relative: leave it out."
         )
-    offers = [offer for offer in offers if offer.flops <= max_flops]
-    most = max((offer.decades - offer.decades_after for offer in offers), default=0.0)
-    worth = [offer for offer in offers if offer.decades - offer.decades_after >= least * most]
-    return tuple(sorted(worth, key=lambda offer: (offer.decades_after - offer.decades) / offer.flops)[:count])
+    sweeps = [sweep for sweep in sweeps if sweep.flops <= max_flops]
+    most = max((sweep.decades - sweep.decades_after for sweep in sweeps), default=0.0)
+    worth = [sweep for sweep in sweeps if sweep.decades - sweep.decades_after >= min_gain * most]
+    return tuple(sorted(worth, key=lambda sweep: (sweep.decades_after - sweep.decades) / sweep.flops)[:count])
 
 
-def devices_needed(
-    offer: Recommendation, *, device_flops: float, device_memory: float, seconds: float, utilization: float = 0.3
-) -> int:
-    """Devices for a sweep in `seconds`, each with device_flops operations a second, of which a share is achieved.
-
-        max(ceil(flops / (utilization device_flops seconds)), ceil(memory / device_memory))
-
-    device_memory in bytes. Activations are left out, and models are taken to be split over devices without loss.
-    """
-    by_time = offer.flops / (utilization * device_flops * seconds)
-    return max(math.ceil(by_time), math.ceil(offer.memory / device_memory))
-
-
-def _names(level: str, asked: Sequence[str] | None, terms: Terms, target: str | None) -> list[str | None]:
-    """Those that a model tells apart, None where it does not."""
-    if level not in terms.levels and not asked:
+def _levels(
+    factor: Factor, asked: Sequence[str] | None, terms: Terms, target: str | None
+) -> Sequence[str] | Sequence[None]:
+    """The levels of a factor to choose from, None if the model has no such factor."""
+    if factor not in terms.levels and not asked:
         return [None]
-    possible = sorted({*terms.levels.get(level, ()), *([target] if target else [])})
+    possible = sorted({*terms.levels.get(factor, ()), *filter(None, [target])})
     for name in asked or ():
         if name not in possible:
-            what = {"family": "families", "objective": "objectives"}.get(level, level)
-            raise InputError(f"{what} has {name!r}: choose from {', '.join(possible) or 'none'}.")
+            option = {"family": "families", "objective": "objectives"}.get(factor, factor)
+            raise InputError(f"{option} has {name!r}: choose from {', '.join(possible) or 'none'}.")
     return list(asked or possible)
 
 
-def _usual(name: str, measured: np.ndarray) -> list[float | None]:
-    """The numbers of candidates, or None where no measurement has one."""
+def _usual(name: str, measured: Float[np.ndarray, " n"]) -> Sequence[float] | Sequence[None]:
+    """Values of a covariate over the measured range, None if no measurement has one."""
     if not np.isfinite(measured).all():
         return [None]
     if name == "data_complexity":
@@ -154,31 +192,36 @@ def _usual(name: str, measured: np.ndarray) -> list[float | None]:
     return sorted({float(f"{value:.3g}") for value in values})
 
 
-def _operations(along: Along, condition: dict, sizes: tuple[int, ...], passes: float) -> float:
-    """Of one seed, with 1 for what is not known."""
+def _flops_per_seed(along: Along, condition: dict[str, Any], sizes: tuple[int, ...], passes: float) -> float:
+    """Operations of one seed at all sizes, with 1 for what is not known."""
     if along == "model":
-        return FLOPS * sum(sizes) * passes * (condition["data_size"] or 1)
-    model = FLOPS * (condition["model_size"] or 1)
-    return model * sum(sizes) * passes if along == "data" else model * max(sizes)
+        return _FLOPS * sum(sizes) * passes * (condition["data_size"] or 1)
+    per_sample = _FLOPS * (condition["model_size"] or 1)
+    return per_sample * sum(sizes) * passes if along == "data" else per_sample * max(sizes)
 
 
-def _sizes(model: CriticalModel, condition: dict, count: int) -> tuple[int, ...]:
-    """Even in the logarithm over the interval of prediction and a margin."""
-    new = {f"new_{level}": condition[level] not in known for level, known in model.terms.levels.items()}
+def _sizes(model: CriticalModel, condition: dict[str, Any], count: int) -> tuple[int, ...]:
+    """Sizes that are even in the logarithm over the interval of prediction and a margin."""
+    new: dict[str, Any] = {
+        f"new_{factor}": condition[factor] not in levels for factor, levels in model.terms.levels.items()
+    }
     low, high = critical_size(model, **condition, **new).interval
     return tuple(round(size) for size in np.geomspace(low / MARGIN, high * MARGIN, count))
 
 
-def _narrowing(model: CriticalModel, target: Prediction, conditions: list, errors: np.ndarray):
-    """Width of the target's 95 % interval in decades, and those expected after measuring, [conditions, errors]."""
+def _narrowing(
+    model: CriticalModel, target: Prediction, conditions: list[dict[str, Any]], error: Float[np.ndarray, " seeds"]
+) -> tuple[float, Float[np.ndarray, "conditions seeds"]]:
+    """Width of the target's 95 % interval in decades, and its expected widths after one measurement more."""
     fitted = model.posterior
-    asked = columns_of(**{name: getattr(target, name) for name in (*GROUPS, *OPTIONAL)})
+    asked = condition_columns(**{name: getattr(target, name) for name in (*FACTORS, *COVARIATES)})
     mean, variance = predictive(model, asked)
-    [row], _ = rows_of(model.terms, asked, model.prior)
-    new = np.concatenate([rows_of(model.terms, columns_of(**condition), model.prior)[0] for condition in conditions])
+    [row], _ = design_matrix(model.terms, asked, model.prior)
+    rows = [design_matrix(model.terms, condition_columns(**one), model.prior)[0] for one in conditions]
+    new = np.concatenate(rows)
     covariance = fitted.covariance @ row @ new.T
-    own = normals(fitted, new)[1] + fitted.deviations[:, -1:] ** 2
-    left = variance[:, :, None] - covariance[:, :, None] ** 2 / (own[:, :, None] + errors**2)
+    new_variance = project(fitted, new)[1] + fitted.deviations[:, -1:] ** 2
+    left = variance[:, :, None] - covariance[:, :, None] ** 2 / (new_variance[:, :, None] + error**2)
     shape, left = left.shape[1:], left.reshape(len(mean), -1)
     before, after = (
         quantile(fitted.weight, mean, part, 0.975) - quantile(fitted.weight, mean, part, 0.025)

@@ -1,4 +1,4 @@
-"""The learning rates of sweeps: the best near their transitions where several were tried, or the one that was used."""
+"""The learning rates of sweeps: the best near their transitions if several were tried, else the one that was used."""
 
 import tomllib
 from collections import defaultdict
@@ -10,18 +10,24 @@ import numpy as np
 import xarray as xr
 
 from jaxphase.curves import at_best_rate
-
-from .measurements import Measurements
-from .next_runs import MARGIN
-from .sweeps import open_sweep
+from jaxphase.predict.measurements import Measurements
+from jaxphase.predict.next_runs import MARGIN
+from jaxphase.predict.sweeps import open_sweep
 
 
 class LearningRate(NamedTuple):
-    """What sweeps of a family and objective say of the learning rate, at their base width.
+    """The learning rate of the sweeps of one family and objective, at their base width.
 
-    rate: the median, of the best ones of `count` models near a transition where rates were compared (`compared`), else
-    of those that `count` sweeps used. lowest and highest: of the same. at_edge: for how many of the models the best was
-    the lowest or highest tried, so that a better one may lie beyond. parametrizations: of the sweeps.
+    Attributes:
+        family: Family of the models.
+        objective: Their objective.
+        rate: The median rate: of the best ones of models near a transition if rates were compared, else of those used.
+        lowest: The lowest of these rates.
+        highest: The highest of these rates.
+        count: Number of models near a transition if rates were compared, else of sweeps.
+        compared: Whether sweeps tried several rates.
+        at_edge: Number of models whose best rate was the lowest or highest tried: a better one may lie beyond.
+        parametrizations: Parametrizations of the sweeps.
     """
 
     family: str
@@ -34,65 +40,69 @@ class LearningRate(NamedTuple):
     at_edge: int
     parametrizations: tuple[str, ...]
 
-    def sentence(self) -> str:
-        """The same in words."""
-        of = f"Learning rate for {self.family}, {self.objective}: "
-        spread = "" if self.lowest == self.highest else f", {self.lowest:g} to {self.highest:g} in all"
-        if self.compared:
-            models = "the size" if self.count == 1 else f"{self.count} sizes"
-            said = f"{self.rate:g} is the median of the best for {models} near a transition{spread}"
-            edge = f"; for {self.at_edge} of them the best is at the edge of those tried" if self.at_edge else ""
-            return f"{of}{said}{edge}. {self._over_widths()}"
-        sweeps = "the sweep used" if self.count == 1 else f"{self.count} sweeps used"
-        return f"{of}{sweeps} {self.rate:g}{spread} and compared no other. {self._over_widths()}"
 
-    def _over_widths(self) -> str:
-        if self.parametrizations == ("mup",):
-            return "The parametrization, muP, keeps it over widths."
-        return f"The parametrization is {' or '.join(self.parametrizations)}: the best rate changes with the width."
+def learning_rates(paths: Iterable[str | Path], measurements: Measurements) -> tuple[LearningRate, ...]:
+    """Summarize the learning rates of each family and objective that was swept.
 
+    A model is near the transition of its data size if it lies within the 95 % interval or half a decade beyond; if none
+    does, the nearest counts. Its best rate is that of `jaxphase.curves.at_best_rate`. Sweeps of several rates are only
+    used with critical model sizes.
 
-def learning_rates(paths: Iterable[str | Path], found: Measurements) -> tuple[LearningRate, ...]:
-    """The learning rates of each family and objective of which there are sweeps among `paths` (tables say nothing).
+    Args:
+        paths: Folders of sweeps; .csv files have no learning rates and are skipped.
+        measurements: The critical sizes measured in them.
 
-    found: the measured critical sizes. Models are near the transition of their data size if they lie within its 95 %
-    interval and half a decade beyond, or if none does the nearest; the best rate is that of `curves.at_best_rate`. Of
-    critical sizes that are not of models, sweeps of several rates say nothing.
+    Returns:
+        An entry for each family and objective with a known rate, sorted by name.
+
+    Raises:
+        InputError: If a folder has no sweep.
+
+    Example:
+        >>> jaxphase.predict.learning_rates(["runs/mlp"], measurements)[0].rate
     """
-    best, used = defaultdict(list), defaultdict(list)
-    kinds = defaultdict(set)
+    best, used, parametrizations = defaultdict(list), defaultdict(list), defaultdict(set)
     for folder in (Path(path) for path in paths if Path(path).suffix != ".csv"):
         data = open_sweep(folder)
         spec = tomllib.loads(data.attrs["spec"])["sweep"]
-        of = spec["family"], spec["objective"]
-        kinds[of].add(spec["parametrization"])
-        if "learning_rate" in data.dims:
-            best[of] += _near_transitions(data, found, of) if found.along == "model" else []
-        else:
-            used[of].append((float(np.ravel(spec["learning_rate"])[0]), False))
+        cell = spec["family"], spec["objective"]
+        parametrizations[cell].add(spec["parametrization"])
+        if "learning_rate" not in data.dims:
+            used[cell].append((float(np.ravel(spec["learning_rate"])[0]), False))
+        elif measurements.along == "model":
+            best[cell] += _near_transitions(data, measurements, cell)
     rates = []
-    for of in sorted(kinds):
-        if entries := best[of] or used[of]:
+    for cell in sorted(parametrizations):
+        if entries := best[cell] or used[cell]:
             values = np.array([rate for rate, _ in entries])
-            middle = float(np.quantile(values, 0.5, method="nearest"))
-            ends = float(values.min()), float(values.max())
-            edges = sum(edge for _, edge in entries)
-            rates.append(LearningRate(*of, middle, *ends, len(values), bool(best[of]), edges, tuple(sorted(kinds[of]))))
+            rates.append(
+                LearningRate(
+                    family=cell[0],
+                    objective=cell[1],
+                    rate=float(np.quantile(values, 0.5, method="nearest")),
+                    lowest=float(values.min()),
+                    highest=float(values.max()),
+                    count=len(values),
+                    compared=bool(best[cell]),
+                    at_edge=sum(edge for _, edge in entries),
+                    parametrizations=tuple(sorted(parametrizations[cell])),
+                )
+            )
     return tuple(rates)
 
 
-def _near_transitions(data: xr.Dataset, found: Measurements, of: tuple[str, str]) -> list[tuple[float, bool]]:
+def _near_transitions(data: xr.Dataset, measurements: Measurements, cell: tuple[str, str]) -> list[tuple[float, bool]]:
     """The best rate of each model near a transition, and whether it is at the edge of those tried."""
     tried, params = data.learning_rate.values, np.asarray(data.params, float)
     chosen = at_best_rate(data).learning_rate
     entries = []
-    for i, _ in enumerate(found.family):
-        data_size = found.data_size[i]
-        if (found.family[i], found.objective[i]) != of or data_size not in chosen.data_size:
+    for i in range(len(measurements.family)):
+        data_size = measurements.data_size[i]
+        if (measurements.family[i], measurements.objective[i]) != cell or data_size not in chosen.data_size:
             continue
-        near = (params >= found.low[i] / MARGIN) & (params <= found.high[i] * MARGIN)
+        near = (params >= measurements.low[i] / MARGIN) & (params <= measurements.high[i] * MARGIN)
         if not near.any():
-            near = np.arange(len(params)) == np.argmin(np.abs(np.log(params / found.critical_size[i])))
+            near = np.arange(len(params)) == np.argmin(np.abs(np.log(params / measurements.critical_size[i])))
         rates = chosen.sel(data_size=data_size).values[near]
         entries += [(float(rate), bool(rate in (tried.min(), tried.max()))) for rate in rates]
     return entries

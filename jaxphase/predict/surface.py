@@ -2,9 +2,9 @@
 
     L(N, D) = E + A / N**a + B / D**b
 
-fitted as in approach 3 of Hoffmann et al. (2022, arXiv 2203.15556) to the logarithm of the loss, by the sum of Huber
-losses. Besiroglu et al. (2024, arXiv 2404.10102) show what went wrong there: an optimizer that stopped early, as a
-tolerance meant for a sum does on an average, and intervals too narrow to come from so few runs.
+It is fitted as in approach 3 of Hoffmann et al. (2022, arXiv 2203.15556) to the logarithm of the loss, by the sum of
+Huber losses. Besiroglu et al. (2024, arXiv 2404.10102) show what went wrong there: the optimizer stopped early, since a
+tolerance meant for a sum was applied to an average, and the intervals were too narrow for so few runs.
 """
 
 import functools
@@ -13,102 +13,151 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+from numpy.typing import ArrayLike
 
-from ..detect.least_squares import Unit, weighted_mean
-from ..detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
-from .surface_search import Runs, best_law, box, descend, log_law
+from jaxphase.detect.least_squares import Unit, weighted_mean
+from jaxphase.detect.status import Status, answered, first_true
+from jaxphase.predict.surface_search import Runs, best_law, box, descend, log_law
 
-# ln N and ln D are told apart if at least this part of the variance of one is not that of the other.
+# ln N and ln D can be told apart if at least this share of the variance of each is not explained by the other.
 _APART = 0.01
 
 
 class Surface(NamedTuple):
-    """`L = E + A / N**a + B / D**b`; see `fit_surface`.
+    """A fitted law `L(N, D) = E + A / N**a + B / D**b`, see `fit_surface`.
 
-    `interval` `[..., 5, 2]`: the 95 % intervals of E, A, a, B, b. `covariance` `[..., 5, 5]` and `draws`
-    `[..., draws, 5]`: of E, ln A, a, ln B, b; the errors `*_se` are the roots of its diagonal. `rms`: that of the
-    residuals of ln L.
+    Attributes:
+        E: Floor of the loss, `[...]`.
+        A: Amplitude of the model size.
+        a: Exponent of the model size.
+        B: Amplitude of the data.
+        b: Exponent of the data.
+        E_se: Standard error of E.
+        log_A_se: Standard error of ln A.
+        a_se: Standard error of a.
+        log_B_se: Standard error of ln B.
+        b_se: Standard error of b.
+        interval: 95 % intervals of E, A, a, B, b, `[..., 5, 2]`.
+        covariance: Covariance of E, ln A, a, ln B, b, `[..., 5, 5]`.
+        draws: Bootstrap draws of E, ln A, a, ln B, b, `[..., draws, 5]`.
+        rms: Root mean square of the residuals of ln L.
+        status: A member of `jaxphase.detect.Status`; from `NOT_IDENTIFIED` on all else is NaN.
     """
 
-    E: jax.Array
-    A: jax.Array
-    a: jax.Array
-    B: jax.Array
-    b: jax.Array
-    E_se: jax.Array
-    log_A_se: jax.Array
-    a_se: jax.Array
-    log_B_se: jax.Array
-    b_se: jax.Array
-    interval: jax.Array
-    covariance: jax.Array
-    draws: jax.Array
-    rms: jax.Array
-    status: jax.Array
+    E: Float[Array, "*surfaces"]
+    A: Float[Array, "*surfaces"]
+    a: Float[Array, "*surfaces"]
+    B: Float[Array, "*surfaces"]
+    b: Float[Array, "*surfaces"]
+    E_se: Float[Array, "*surfaces"]
+    log_A_se: Float[Array, "*surfaces"]
+    a_se: Float[Array, "*surfaces"]
+    log_B_se: Float[Array, "*surfaces"]
+    b_se: Float[Array, "*surfaces"]
+    interval: Float[Array, "*surfaces 5 2"]
+    covariance: Float[Array, "*surfaces 5 5"]
+    draws: Float[Array, "*surfaces draws 5"]
+    rms: Float[Array, "*surfaces"]
+    status: Int[Array, "*surfaces"]
 
 
-def fit_surface(params, data, loss, loss_se=None, *, delta=1e-3, draws=400, key=None) -> Surface:
+def fit_surface(
+    params: ArrayLike,
+    data: ArrayLike,
+    loss: ArrayLike,
+    *,
+    error: ArrayLike | None = None,
+    delta: float | Float[Array, ""] = 1e-3,
+    draws: int = 400,
+    key: Key[Array, ""] | None = None,
+) -> Surface:
     """Fit `L(N, D) = E + A / N**a + B / D**b` to the losses of many runs.
 
-    params N, data D, loss L `[..., n]`: positive, one entry per run, leading axes broadcast; what is not positive and
-    finite is missing. Any units will do here, but `allocate` takes D for all that was trained on, in the unit that
-    compute counts. loss_se `[..., n]`: standard errors of the losses, of which only the ratios matter.
+    The sum of the Huber losses of `ln L - ln L(N, D)` is minimized, from 36 starts. Errors and intervals (percentiles)
+    come from refits to cells drawn with replacement; a cell is all runs of one (N, D), since its seeds share the error
+    of the law. Coverage: `experiments/allocation.json`.
 
-    The sum of the Huber losses of `ln L - ln L(N, D)` is minimised: squares up to `delta`, straight beyond. The papers'
-    1e-3 is less than the noise of most runs and thus nearly the sum of absolute values: an outlier does no harm, and
-    errors are 1.4 times those of least squares (delta=1) where noise is Gaussian. 36 starts take 96 damped Newton steps
-    each, in which delta shrinks to its value.
+    Args:
+        params: Model sizes N, `[..., n]`, one entry per run. Leading axes of all arguments broadcast, and a run with a
+            number that is not positive and finite is missing.
+        data: Amounts of data D, `[..., n]`, in any unit; `allocate` takes them for all that was trained on, in the unit
+            that compute counts.
+        loss: Losses L, `[..., n]`.
+        error: Standard errors of the losses, `[..., n]`, of which only the ratios matter.
+        delta: Residual of ln L up to which the Huber loss is quadratic. The papers' 1e-3 is less than the noise of most
+            runs: nearly the sum of absolute values, to which an outlier does no harm. 1 is least squares.
+        draws: Number of refits.
+        key: Random key of the draws, `jax.random.key(0)` by default.
 
-    Errors and intervals, by percentiles, are those of `draws` refits to cells drawn with replacement, a cell being all
-    runs of one (N, D). To draw seeds within their cells would miss where the law is wrong and, of S seeds, 1 / S of
-    their variance; to draw runs would count an error of the law that the seeds of a cell share S times over. Of 800
-    surfaces on 5 x 5 to 9 x 9 grids with 1 to 3 seeds and a noise of 0.5 or 2 %, the intervals hold the truth in 95 to
-    97 of a hundred, in 91 to 100 for any one grid and noise; with delta=1 in 88 to 96.
-    key: a `jax.random` key, `key(0)` if None, so that equal calls give equal answers.
+    Returns:
+        The surface. `status` is `AT_BOUND` if the interval of the floor reaches 0; `NOT_IDENTIFIED` if ln N and ln D
+        lie on a line (`D = 20 N`, or one budget) or another parameter or its interval reaches the edge of the search;
+        `TOO_FEW_POINTS` for fewer than six cells, three different N or three different D. In the last two cases all
+        numbers are NaN.
 
-    status 1: the interval of the floor reaches 0, as E itself may. status 2: ln N and ln D lie on a line (D = 20 N, or
-    one budget), or an amplitude or exponent or its 95 % interval reaches the edge of the search (for exponents 0.02 and
-    8 per half of the range of the logarithm), or no float holds A or B; all NaN. status 3: fewer than six cells, three
-    different N or three different D; all NaN.
+    Raises:
+        ValueError: If the shapes do not broadcast, or draws or delta cannot be used.
+
+    Example:
+        >>> surface = jaxphase.predict.fit_surface(params, tokens, loss)
+        >>> surface.a, surface.a_se
+
+    References:
+        Hoffmann et al. (2022), arXiv 2203.15556; Besiroglu et al. (2024), arXiv 2404.10102.
     """
     if not isinstance(draws, int) or draws < 40:
         raise ValueError(f"draws must be a whole number from 40 on, got {draws!r}")
     if isinstance(delta, int | float) and not 0 < delta < np.inf:
         raise ValueError(f"delta must be positive and finite, got {delta}")
     # As whole numbers of 32 bits, sizes beyond 2e9 would wrap around.
-    rows = [jnp.asarray(a, float) for a in (params, data, loss, loss if loss_se is None else loss_se)]
-    shapes = [a.shape for a in rows]
+    rows = [jnp.asarray(values, float) for values in (params, data, loss, loss if error is None else error)]
+    shapes = [values.shape for values in rows]
     try:
         shape = jnp.broadcast_shapes(*shapes)
     except ValueError:
         shape = ()
     if 0 in shape or not shape:
-        raise ValueError(f"params, data, loss and loss_se must broadcast to runs [..., n], got shapes {shapes}")
-    rows = [jnp.broadcast_to(a, shape).reshape(-1, shape[-1]) for a in rows]
+        raise ValueError(f"params, data, loss and error must broadcast to runs [..., n], got shapes {shapes}")
+    rows = [jnp.broadcast_to(values, shape).reshape(-1, shape[-1]) for values in rows]
     surfaces = _surfaces(*rows, delta, jax.random.key(0) if key is None else key, draws=draws)
     return jax.tree.map(lambda field: field.reshape(shape[:-1] + field.shape[1:]), surfaces)
 
 
-@functools.partial(jax.jit, static_argnames="draws")
-def _surfaces(params, data, loss, loss_se, delta, key, *, draws):
-    """One after another: the draws of one fill the machine, and memory does not grow with the number of surfaces."""
+def middle_95(draws: Float[Array, "draws *shape"]) -> Float[Array, "*shape 2"]:
+    """The middle 95 % of draws along the first axis, as a last axis (low, high)."""
+    return jnp.moveaxis(jnp.quantile(draws, jnp.asarray([0.025, 0.975], draws.dtype), axis=0), 0, -1)
 
-    def one(rows):
+
+@functools.partial(jax.jit, static_argnames="draws")
+def _surfaces(
+    params: Float[Array, "surfaces n"],
+    data: Float[Array, "surfaces n"],
+    loss: Float[Array, "surfaces n"],
+    error: Float[Array, "surfaces n"],
+    delta: float | Float[Array, ""],
+    key: Key[Array, ""],
+    *,
+    draws: int,
+) -> Surface:
+    """Fit one after another: the draws of one fill the machine, and memory does not grow with their number."""
+
+    def one(rows: tuple[Float[Array, " n"], ...]) -> Surface:
         # An accelerator's default of 10 bits in a product would be the error of every fit.
         with jax.default_matmul_precision("highest"):
-            return _surface(*rows, delta, key, draws)
+            return _surface(jnp.stack(rows), delta, key, draws)
 
-    return jax.lax.map(one, (params, data, loss, loss_se))
+    return jax.lax.map(one, (params, data, loss, error))
 
 
-def _surface(params, data, loss, loss_se, delta, key, draws):
-    numbers = jnp.stack([params, data, loss, loss_se])
+def _surface(numbers: Float[Array, "4 n"], delta: float | Float[Array, ""], key: Key[Array, ""], draws: int) -> Surface:
+    """Fit one surface to N, D, L and the error of L."""
     present = jnp.all((numbers > 0) & jnp.isfinite(numbers), axis=0)
-    order = jnp.lexsort((loss, data, params, ~present))
-    weight = present[order].astype(loss.dtype)
-    log_n, log_d, log_l, log_se = jnp.log(jnp.where(present, numbers, 1)[:, order])
+    order = jnp.lexsort((numbers[2], numbers[1], numbers[0], ~present))
+    weight = present[order].astype(numbers.dtype)
+    log_n, log_d, log_l, log_error = jnp.log(jnp.where(present, numbers, 1)[:, order])
     (u, size), (v, amount), center = _standard(log_n, weight), _standard(log_d, weight), weighted_mean(log_l, weight)
-    accuracy = jnp.exp(log_l - log_se)
+    accuracy = jnp.exp(log_l - log_error)
     accuracy = accuracy / jnp.sqrt(weighted_mean(jnp.square(accuracy), weight))
     runs = Runs(u, v, log_l - center, accuracy)
 
@@ -118,21 +167,23 @@ def _surface(params, data, loss, loss_se, delta, key, draws):
     drawn = weight * _times_drawn(key, cells, len(cell), draws)[:, cell]
     thetas, _ = jax.vmap(lambda weight: descend(runs, weight, delta, theta))(drawn)
 
-    law, laws = (_in_users_units(t, size, amount, center) for t in (theta, thetas))
+    law, laws = (_in_user_units(values, size, amount, center) for values in (theta, thetas))
     ends = jnp.concatenate([middle_95(thetas), theta[:, None]], axis=1).T
     low, high = box(theta)
     at_edge = jnp.any((ends <= low) | (ends >= high), axis=0)
     status = first_true(
-        ((cells < 6) | (_different(u, weight) < 3) | (_different(v, weight) < 3), TOO_FEW_POINTS),
-        (_on_a_line(u, v, weight) | jnp.any(at_edge[1:]) | jnp.any(jnp.isinf(jnp.exp(law))), NOT_IDENTIFIED),
-        (at_edge[0], AT_BOUND),
+        ((cells < 6) | (_different(u, weight) < 3) | (_different(v, weight) < 3), Status.TOO_FEW_POINTS),
+        (_on_a_line(u, v, weight) | jnp.any(at_edge[1:]) | jnp.any(jnp.isinf(jnp.exp(law))), Status.NOT_IDENTIFIED),
+        (at_edge[0], Status.AT_BOUND),
     )
     rms = jnp.sqrt(weighted_mean(jnp.square(log_law(theta, u, v)[0] - runs.y), weight))
-    return answered(_summary(law, laws, rms, status), status < NOT_IDENTIFIED)
+    return answered(_summary(law, laws, rms, status), status < Status.NOT_IDENTIFIED)
 
 
-def _summary(law, laws, rms, status):
-    """The surface of estimate `[5]` and draws `[draws, 5]` of E, ln A, a, ln B, b."""
+def _summary(
+    law: Float[Array, "5"], laws: Float[Array, "draws 5"], rms: Float[Array, ""], status: Int[Array, ""]
+) -> Surface:
+    """The surface of an estimate and draws of E, ln A, a, ln B, b."""
     is_log = jnp.asarray([False, True, False, True, False])
     interval, covariance = middle_95(laws), jnp.cov(laws, rowvar=False)
     return Surface(
@@ -146,21 +197,18 @@ def _summary(law, laws, rms, status):
     )
 
 
-def middle_95(draws):
-    """The middle 95 % of draws along the first axis, as a last axis of two."""
-    return jnp.moveaxis(jnp.quantile(draws, jnp.asarray([0.025, 0.975], draws.dtype), axis=0), 0, -1)
-
-
-def _standard(values, weight):
-    """The values sent to [-1, 1], missing ones to 0, and their unit."""
+def _standard(values: Float[Array, " n"], weight: Float[Array, " n"]) -> tuple[Float[Array, " n"], Unit]:
+    """The values mapped to [-1, 1], missing ones to 0, and their unit."""
     low = jnp.min(jnp.where(weight > 0, values, jnp.inf))
     high = jnp.max(jnp.where(weight > 0, values, -jnp.inf))
     unit = Unit((low + high) / 2, jnp.where(high > low, (high - low) / 2, 1))
     return jnp.where(weight > 0, (values - unit.center) / unit.scale, 0), unit
 
 
-def _in_users_units(theta, size, amount, center):
-    """E, ln A, a, ln B, b `[..., 5]`; a floor at the edge of the search is none."""
+def _in_user_units(
+    theta: Float[Array, "*draws 5"], size: Unit, amount: Unit, center: Float[Array, ""]
+) -> Float[Array, "*draws 5"]:
+    """E, ln A, a, ln B, b; a floor at the lower edge of the search is 0."""
     low, _ = box(theta)
     log_e, log_a, a, log_b, b = jnp.moveaxis(theta, -1, 0)
     a, b = a / size.scale, b / amount.scale
@@ -168,27 +216,28 @@ def _in_users_units(theta, size, amount, center):
     return jnp.stack([floor, log_a + center + a * size.center, a, log_b + center + b * amount.center, b], axis=-1)
 
 
-def _cells(u, v, weight):
-    """Index of the (N, D) that each run belongs to, for runs in order with the missing ones last, which get any."""
+def _cells(u: Float[Array, " n"], v: Float[Array, " n"], weight: Float[Array, " n"]) -> Int[Array, " n"]:
+    """Index of the (N, D) of each run, for sorted runs with the missing ones last, whose index means nothing."""
     before = jnp.concatenate([jnp.full((2, 1), jnp.nan, u.dtype), jnp.stack([u, v])[:, :-1]], axis=1)
     new = (weight > 0) & jnp.any(jnp.stack([u, v]) != before, axis=0)
     return jnp.maximum(jnp.cumsum(new) - 1, 0)
 
 
-def _times_drawn(key, cells, size, draws):
-    """How often each cell is drawn when as many are drawn as there are, `[draws, size]`, zero from `cells` on."""
+def _times_drawn(key: Key[Array, ""], cells: Int[Array, ""], size: int, draws: int) -> Float[Array, "draws size"]:
+    """How often each cell is drawn if as many are drawn as there are; zero from `cells` on."""
     chosen = jax.random.randint(key, (draws, size), 0, cells)
     counted = (jnp.arange(size) < cells).astype(float)
     return jax.vmap(lambda chosen: jnp.zeros(size).at[chosen].add(counted))(chosen)
 
 
-def _different(values, weight):
+def _different(values: Float[Array, " n"], weight: Float[Array, " n"]) -> Int[Array, ""]:
     """Number of different values among the runs present."""
     ordered = jnp.sort(jnp.where(weight > 0, values, jnp.inf))
     return jnp.sum(jnp.isfinite(ordered) & (ordered != jnp.concatenate([jnp.full(1, jnp.nan), ordered[:-1]])))
 
 
-def _on_a_line(u, v, weight):
+def _on_a_line(u: Float[Array, " n"], v: Float[Array, " n"], weight: Float[Array, " n"]) -> Bool[Array, ""]:
+    """Whether u and v are so correlated that their effects cannot be told apart."""
     u, v = u - weighted_mean(u, weight), v - weighted_mean(v, weight)
     uu, uv, vv = (weighted_mean(product, weight) for product in (u * u, u * v, v * v))
     return uu * vv - uv * uv < _APART * uu * vv

@@ -1,11 +1,12 @@
-"""The critical sizes that folders of sweeps hold: of an analysis along model or data size, or of training time."""
+"""The critical sizes in the folders of sweeps: those of an analysis along model or data size, or of training time."""
 
 import json
 import math
 import tomllib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jaxphase.errors import InputError
 
@@ -13,43 +14,70 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Critical(NamedTuple):
-    """A row for each critical size, names and numbers by column, and by reason the number of curves without one."""
+class CriticalSizes(NamedTuple):
+    """The critical sizes of one sweep.
 
-    rows: list[dict]
-    censored: Counter
+    Attributes:
+        rows: One entry per critical size: names and numbers by the columns of `measured`.
+        censored: Number of curves without a critical size, by reason.
+    """
+
+    rows: list[dict[str, Any]]
+    censored: Counter[str]
 
 
-def critical_sizes(folder: Path, metric: str | None, complexity: str, axis: str) -> Critical:
-    """Those along an axis, "model size", "data size" or "training steps", with intervals that are finite."""
+class Curve(NamedTuple):
+    """What one curve of a sweep says of its critical size.
+
+    Attributes:
+        metric: Name of the metric.
+        critical_size: The critical size, None if the curve has none.
+        interval: Its 95 % interval (low, high); an end that is not known is None.
+        reason: Why the curve has no critical size.
+        data_size: Data size of the curve, None if it is the axis or not known.
+        model_size: Model size of the curve, None if it is the axis.
+    """
+
+    metric: str
+    critical_size: float | None
+    interval: Iterable[float | None]
+    reason: str
+    data_size: float | None = None
+    model_size: float | None = None
+
+
+def critical_sizes(
+    folder: Path, metric: str | None, complexity: str, axis: Literal["model size", "data size", "training steps"]
+) -> CriticalSizes:
+    """Read the critical sizes along an axis whose 95 % interval is finite."""
     sweep = open_sweep(folder)
     spec = tomllib.loads(sweep.attrs["spec"])["sweep"]
-    of = {name: spec[name] for name in ("family", "objective", "data") if name in spec}
-    of |= {"data": spec.get("data", ""), "data_complexity": float(sweep.attrs.get(complexity, math.nan))}
-    found = Critical([], Counter())
-    for curve in _times(folder, metric) if axis == "training steps" else _findings(folder, metric, axis):
-        size, ends = curve["critical_size"], curve["interval"]
-        if size is None:
-            found.censored[curve["reason"]] += 1
-        elif not all(end is not None and 0 < end < math.inf for end in ends):
+    condition = {name: spec[name] for name in ("family", "objective") if name in spec}
+    condition |= {"data": spec.get("data", ""), "data_complexity": float(sweep.attrs.get(complexity, math.nan))}
+    found = CriticalSizes([], Counter())
+    for curve in _largest_steps(folder, metric) if axis == "training steps" else _transitions(folder, metric, axis):
+        low, high = curve.interval
+        if curve.critical_size is None:
+            found.censored[curve.reason] += 1
+        elif low is None or high is None or not (0 < low < math.inf and 0 < high < math.inf):
             found.censored["no finite interval"] += 1
         else:
-            sizes = {name: curve[name] for name in ("data_size", "model_size") if curve.get(name)}
-            at = " and ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in sizes.items())
-            where = f"{folder}, {curve['metric']}" + (f" at {at}" if at else "")
-            row = {"critical_size": size, "low": ends[0], "high": ends[1], "source": where}
-            found.rows.append(of | sizes | row)
+            sizes = {name: size for name in ("data_size", "model_size") if (size := getattr(curve, name))}
+            at = " and ".join(f"{name.replace('_', ' ')} {size:g}" for name, size in sizes.items())
+            source = f"{folder}, {curve.metric}" + (f" at {at}" if at else "")
+            row = {"critical_size": curve.critical_size, "low": low, "high": high, "source": source}
+            found.rows.append(condition | sizes | row)
     return found
 
 
 def open_sweep(folder: Path) -> "xr.Dataset":
-    """The sweep.nc of a folder, that says what was trained."""
+    """Open the sweep.nc of a folder, whose attributes say what was trained."""
     import xarray as xr
 
     path = folder / "sweep.nc"
     if not path.exists():
-        what = f"has no {path.name}, which says what was trained" if folder.is_dir() else "is no folder and no .csv"
-        raise InputError(f"{folder} {what}: give the folder of a sweep, or family and objective in a .csv.")
+        fault = f"has no {path.name}, which says what was trained" if folder.is_dir() else "is no folder and no .csv"
+        raise InputError(f"{folder} {fault}: give the folder of a sweep, or family and objective in a .csv.")
     try:
         data = xr.load_dataset(path, engine="h5netcdf")
     except (OSError, ValueError) as error:
@@ -59,50 +87,49 @@ def open_sweep(folder: Path) -> "xr.Dataset":
     return data
 
 
-def _findings(folder: Path, metric: str | None, axis: str) -> list[dict]:
-    """The curves of an analysis along an axis, which the other size names."""
-    found = _analysis(folder, axis)
-    if found.get("axis", "model size") != axis:
-        raise InputError(f"{folder} was analyzed along {found['axis']}: analyze it along {axis}.")
-    metric = metric or found["order_parameter"]
-    curves = [curve for curve in found["findings"] if curve["metric"] == metric]
-    _check(folder, metric, curves, [curve["metric"] for curve in found["findings"]])
-    other = "data_size" if axis == "model size" else "model_size"
-    for curve in curves:
-        reason = "too few points" if curve["kind"] == "too few points" else "no transition"
-        curve |= {other: curve["data_size"], "reason": reason}
-        if other != "data_size":
-            del curve["data_size"]
+def _transitions(folder: Path, metric: str | None, axis: str) -> list[Curve]:
+    """The curves of an analysis along model or data size."""
+    analysis = _analysis(folder, axis)
+    if analysis.get("axis", "model size") != axis:
+        raise InputError(f"{folder} was analyzed along {analysis['axis']}: analyze it along {axis}.")
+    metric = str(metric or analysis["order_parameter"])
+    findings = [finding for finding in analysis["findings"] if finding["metric"] == metric]
+    _check_metric(folder, metric, bool(findings), [finding["metric"] for finding in analysis["findings"]])
+    curves = []
+    for finding in findings:
+        reason = "too few points" if finding["kind"] == "too few points" else "no transition"
+        # "data_size" of an analysis is the size that tells its curves apart.
+        other = {"data_size" if axis == "model size" else "model_size": finding["data_size"]}
+        curves.append(Curve(metric, finding["critical_size"], finding["interval"], reason, **other))
     return curves
 
 
-def _times(folder: Path, metric: str | None) -> list[dict]:
+def _largest_steps(folder: Path, metric: str | None) -> list[Curve]:
     """The largest step of each learning curve."""
     from jaxphase.analysis.training_time import analyze_time
     from jaxphase.curves import read
 
     data = read(folder / "sweep.nc")
-    asked = tomllib.loads(data.attrs["spec"]).get("phase_transition", {}).get("order_parameter")
-    metric = metric or asked or "mutual_information"
-    _check(folder, metric, metric in data, data.data_vars)
+    order_parameter = tomllib.loads(data.attrs["spec"]).get("phase_transition", {}).get("order_parameter")
+    metric = str(metric or order_parameter or "mutual_information")
+    _check_metric(folder, metric, metric in data, data.data_vars)
     curves = []
     for curve in analyze_time(data, metric).curves:
         largest = max(curve.events or (), key=lambda event: abs(event.height), default=None)
-        time, ends = (largest.time, largest.interval) if largest else (None, (None, None))
-        sizes = {"data_size": curve.data_size, "model_size": curve.size}
+        time, interval = (largest.time, largest.interval) if largest else (None, (None, None))
         reason = "too few points" if curve.events is None else "no step"
-        curves.append({"metric": metric, "critical_size": time, "interval": ends, "reason": reason} | sizes)
+        curves.append(Curve(metric, time, interval, reason, curve.data_size, curve.size))
     return curves
 
 
-def _check(folder: Path, metric: str, there, known) -> None:
+def _check_metric(folder: Path, metric: str, there: bool, known: Iterable[object]) -> None:
     if not there:
-        listed = ", ".join(dict.fromkeys(map(str, known))) or "none"
-        raise InputError(f"metric is {metric!r}, which {folder} lacks: choose from {listed}.")
+        names = ", ".join(dict.fromkeys(map(str, known))) or "none"
+        raise InputError(f"metric is {metric!r}, which {folder} lacks: choose from {names}.")
 
 
-def _analysis(folder: Path, axis: str) -> dict:
-    """What analysis.json says; without that file the sweep is analyzed."""
+def _analysis(folder: Path, axis: str) -> dict[str, Any]:
+    """The content of analysis.json; without that file the sweep is analyzed."""
     path = folder / "analysis.json"
     if not path.exists():
         from jaxphase.analysis import analyze
@@ -111,11 +138,11 @@ def _analysis(folder: Path, axis: str) -> dict:
         data = read(folder / "sweep.nc")
         return analyze(along_data(data) if axis == "data size" else data).to_dict()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): analyze the sweep again.") from error
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}): analyze the sweep again.") from error
-    if not isinstance(found, dict) or not {"order_parameter", "findings"} <= set(found):
+    if not isinstance(content, dict) or not {"order_parameter", "findings"} <= set(content):
         raise InputError(f"{path} is not an analysis: analyze the sweep again.")
-    return found
+    return content

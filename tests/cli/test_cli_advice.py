@@ -175,7 +175,7 @@ def test_runs_that_do_not_tell_the_law_are_one_sentence(refused, tmp_path):
     loss = np.linspace(3, 2, 36)
     write(tmp_path / "ratio.csv", PARAMS, 20 * PARAMS, loss)
     write(tmp_path / "sizes.csv", np.where(PARAMS > 1e8, 1e9, 1e8), DATA, loss)
-    assert "do not tell the law" in refused("allocate", "ratio.csv", *RUNS, cwd=tmp_path)
+    assert "do not determine the law" in refused("allocate", "ratio.csv", *RUNS, cwd=tmp_path)
     assert "model sizes: 2, amounts of data: 6" in refused("allocate", "sizes.csv", *RUNS, cwd=tmp_path)
 
 

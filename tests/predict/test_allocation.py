@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares, minimize, minimize_scalar
 
+from jaxphase.detect import Status
 from jaxphase.predict import Surface, allocate, fit_surface, isoflop, relative_to_optimum
 
 # Hoffmann et al. (2022), eq. 10.
@@ -90,13 +91,13 @@ def test_no_search_of_scipy_finds_less_than_the_huber_sum_of_the_fit(fitted):
 
 
 def test_a_wide_delta_is_least_squares_of_the_logarithm_with_the_weights_of_the_errors():
-    loss_se = np.random.default_rng(1).uniform(0.005, 0.05, 36)
-    loss = law(PARAMS, DATA, *CHINCHILLA) + loss_se * np.random.default_rng(2).standard_normal(36)
+    error = np.random.default_rng(1).uniform(0.005, 0.05, 36)
+    loss = law(PARAMS, DATA, *CHINCHILLA) + error * np.random.default_rng(2).standard_normal(36)
     with jax.enable_x64(True):
-        surface = fit_surface(PARAMS, DATA, loss, loss_se, delta=10.0, draws=40)
+        surface = fit_surface(PARAMS, DATA, loss, error=error, delta=10.0, draws=40)
 
     def residuals(x):
-        return (np.log(law(PARAMS, DATA, *(x * CHINCHILLA))) - np.log(loss)) * loss / loss_se
+        return (np.log(law(PARAMS, DATA, *(x * CHINCHILLA))) - np.log(loss)) * loss / error
 
     best = least_squares(residuals, np.ones(5), xtol=1e-14, ftol=1e-14, gtol=1e-14).x
     np.testing.assert_allclose(parameters(surface), best * CHINCHILLA, rtol=1e-5)
@@ -152,20 +153,23 @@ def test_copies_of_a_run_are_no_new_evidence(fitted):
 @pytest.mark.parametrize(
     ("name", "status"),
     [
-        ("noisy", 0),
-        ("no floor", 1),
-        ("flat in size", 2),
-        ("one ratio", 2),
-        ("one budget", 2),
-        ("few runs", 3),
-        ("two sizes", 3),
+        ("noisy", Status.OK),
+        ("no floor", Status.AT_BOUND),
+        ("flat in size", Status.NOT_IDENTIFIED),
+        ("one ratio", Status.NOT_IDENTIFIED),
+        ("one budget", Status.NOT_IDENTIFIED),
+        ("few runs", Status.TOO_FEW_POINTS),
+        ("two sizes", Status.TOO_FEW_POINTS),
     ],
 )
 def test_what_cannot_be_told_is_said(fitted, name, status):
     i = NAMES.index(name)
     assert fitted.status[i] == status
     numbers = jax.tree.map(lambda field: np.asarray(field)[i], fitted)._replace(status=0)
-    assert all(np.all(np.isfinite(field)) if status < 2 else np.all(np.isnan(field)) for field in numbers[:-1])
+    assert all(
+        np.all(np.isfinite(field)) if status < Status.NOT_IDENTIFIED else np.all(np.isnan(field))
+        for field in numbers[:-1]
+    )
 
 
 def test_a_law_without_floor_has_none_within_its_interval(fitted):
@@ -247,11 +251,11 @@ def test_a_size_is_measured_by_the_best_one_of_its_own_budget():
 
 def test_the_interval_of_a_critical_size_adds_what_it_does_to_the_ratio():
     exact = surface_of(scatter=0)
-    alone = relative_to_optimum(exact, 1e9, 2e10, [5e8, 3e9])
+    alone = relative_to_optimum(exact, 1e9, 2e10, critical_size_interval=[5e8, 3e9])
     ends = [relative_to_optimum(exact, size, 2e10).ratio for size in (5e8, 3e9)]
     np.testing.assert_allclose(alone.interval, ends, rtol=1e-3)
     vague = surface_of()
-    both, one = (relative_to_optimum(vague, 1e9, 2e10, size) for size in ([5e8, 3e9], None))
+    both, one = (relative_to_optimum(vague, 1e9, 2e10, critical_size_interval=ends) for ends in ([5e8, 3e9], None))
     widths = [np.log(place.interval / place.ratio) for place in (both, one, alone)]
     np.testing.assert_allclose(np.square(widths[0]), np.square(widths[1]) + np.square(widths[2]), rtol=1e-2)
 

@@ -11,11 +11,10 @@ from scipy.stats import multivariate_normal, norm
 from jaxphase import analysis, curves
 from jaxphase.analysis.findings import Analysis, Finding, Interval
 from jaxphase.errors import InputError
-from jaxphase.predict.critical import columns_of, critical_size, fit, rows_of
-from jaxphase.predict.held_out import leave_one_family_out
+from jaxphase.predict import Recommendation, critical_size, devices_needed, fit, leave_one_group_out, recommend
 from jaxphase.predict.measurements import measured, read_measurements, standard_errors, subset
-from jaxphase.predict.next_runs import Recommendation, devices_needed, recommend
 from jaxphase.predict.pooling import posterior, quantile
+from jaxphase.predict.terms import condition_columns, design_matrix
 
 EXPONENT, COMPLEXITY = 0.5, -0.8
 FAMILY = {"mlp": 0.0, "vit": 0.6, "resnet": -0.4, "mamba": 0.3}
@@ -52,18 +51,19 @@ def test_the_known_law_is_recovered(model):
     assert model.terms.covariates == ("data_size", "data_complexity")
     np.testing.assert_allclose(model.exponents, [EXPONENT, COMPLEXITY], atol=0.12)
     assert inside(model.exponents_interval, [EXPONENT, COMPLEXITY]).all()
-    effect = dict(zip(model.terms.families, model.family_effects, strict=True))
+    effect = dict(zip(model.terms.levels["family"], model.effects["family"].value, strict=True))
     assert effect["vit"] - effect["resnet"] == pytest.approx(1.0, abs=0.15)
     assert model.deviations_interval[2, 0] < 0.05 < model.deviations_interval[2, 1]
 
 
 def test_effects_are_deviations_from_the_mean_of_those_measured(model):
     """Told as well as the families differ, however little three of them say of the mean of all."""
-    truth = np.array([FAMILY[name] for name in model.terms.families])
-    assert model.family_effects.sum() == pytest.approx(0, abs=0.01)
-    assert inside(model.family_effects_interval, truth - truth.mean()).all()
-    assert np.ptp(model.family_effects_interval, axis=1).max() < 0.2 < model.deviations[0]
-    assert model.objective_effects_interval[0, 1] < 0 < model.objective_effects_interval[1, 0]
+    truth = np.array([FAMILY[name] for name in model.terms.levels["family"]])
+    family, objective = model.effects["family"], model.effects["objective"]
+    assert family.value.sum() == pytest.approx(0, abs=0.01)
+    assert inside(family.interval, truth - truth.mean()).all()
+    assert np.ptp(family.interval, axis=1).max() < 0.2 < model.deviations[0]
+    assert objective.interval[0, 1] < 0 < objective.interval[1, 0]
 
 
 def test_deviations_are_told_the_finer_the_more_there_is_measured():
@@ -84,7 +84,7 @@ def test_members_of_the_posterior_are_those_of_the_dense_covariance(place):
     """Henderson's equations against generalized least squares with the covariance of y written out."""
     data = world(3, 10)
     fitted = fit(data)
-    rows, _ = rows_of(fitted.terms, data._asdict(), "none")
+    rows, _ = design_matrix(fitted.terms, data._asdict(), "none")
     x, z, y, g = rows[:, :3], rows[:, 3:], np.log10(data.critical_size), fitted.posterior
 
     def dense(i):
@@ -144,7 +144,7 @@ def test_few_measurements_of_a_family_are_shrunk_to_the_others():
     level = np.log10(base.critical_size) - [FAMILY[name] for name in base.family]
     sizes = [np.append(10 ** (level + shift), 10 ** (y + end)) for shift, end in ((0, 0), (-0.05, -1), (0.05, 1))]
     near = fit(measured(*columns, *sizes))
-    effect = dict(zip(near.terms.families, near.family_effects, strict=True))
+    effect = dict(zip(near.terms.levels["family"], near.effects["family"].value, strict=True))
     assert 0 < effect["odd"] < 0.5
 
 
@@ -162,7 +162,7 @@ def test_a_new_family_has_a_wider_interval_than_a_measured_one(model):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"family": "mamba"}, "family is 'mamba', not measured: choose from mlp, resnet, vit, or ask for new_family"),
+        ({"family": "mamba"}, "family is 'mamba', not measured: choose from mlp, resnet, vit, or set new_family"),
         ({"objective": "dino"}, "objective is 'dino'"),
         ({"new_family": True}, "leave new_family out"),
         ({"data_size": 1e6}, "data_size is 1000000.0, outside the measured"),
@@ -200,7 +200,7 @@ def test_a_number_that_does_not_vary_has_no_exponent_and_one_objective_no_effect
         critical_size(one, data_complexity=3, **asked | {"objective": "dino", "new_objective": True})
 
 
-def test_what_cannot_be_fitted_is_refused():
+def test_what_cannot_be_fitted_is_refused(unchecked):
     base = world(7)
     few = subset(base, np.arange(24) < 5)._replace(censored={"no transition": 4})
     with pytest.raises(
@@ -217,7 +217,7 @@ def test_what_cannot_be_fitted_is_refused():
 
 def test_leaving_a_family_out_predicts_it_from_the_others():
     data = world(8, 40, families=tuple(FAMILY), scatter=0.02, se=0.02)
-    errors = leave_one_family_out(fit(data))
+    errors = leave_one_group_out(fit(data), "family")
     own = np.array(data.family) == "vit"
     others = fit(subset(data, ~own))
     guess = [
@@ -236,7 +236,7 @@ def test_leaving_a_family_out_predicts_it_from_the_others():
     # The law is worth the whole of what data size and complexity do.
     assert errors.overall < 0.9 * errors.baseline
     with pytest.raises(InputError, match="there are 2 families"):
-        leave_one_family_out(fit(world(8, families=("mlp", "vit"))))
+        leave_one_group_out(fit(world(8, families=("mlp", "vit"))), "family")
 
 
 def test_the_left_out_are_judged_with_their_own_errors():
@@ -246,9 +246,8 @@ def test_the_left_out_are_judged_with_their_own_errors():
     data_size = 10 ** rng.uniform(2, 4, 64)
     y = 2 + 0.5 * np.log10(data_size) + se * rng.standard_normal(64)
     ends = 10 ** (y + 1.96 * se * np.array([[0], [-1], [1]]))
-    errors = leave_one_family_out(
-        fit(measured([f"f{i}" for i in family], ["o"] * 64, data_size, np.full(64, np.nan), *ends))
-    )
+    data = measured([f"f{i}" for i in family], ["o"] * 64, data_size, np.full(64, np.nan), *ends)
+    errors = leave_one_group_out(fit(data), "family")
     assert errors.covered[7] >= 7
     assert errors.rms[7] > 0.5
 
@@ -279,14 +278,15 @@ def test_the_articles_table_is_a_labelled_prior():
 )
 def test_the_articles_table_is_the_articles(model, family, objective, size):
     """What its code gives for a data complexity of 1e7."""
-    _, offset = rows_of(model.terms, columns_of(family, objective, 1e3, 1e7), "article")
+    columns = condition_columns(family=family, objective=objective, data_size=1e3, data_complexity=1e7)
+    _, offset = design_matrix(model.terms, columns, "article")
     np.testing.assert_allclose(10**offset, size, rtol=2e-3)
 
 
 def test_recommendations_are_those_that_narrow_most_per_operation(model):
     target = critical_size(model, family="vit", objective="contrastive", data_size=3e3, data_complexity=3)
     options = {"families": ["vit", "mlp"], "objectives": ["contrastive"], "data_sizes": [300, 3000]}
-    options |= {"data_complexities": [3.0], "seeds": (2, 8), "least": 0.0}
+    options |= {"data_complexities": [3.0], "seeds": (2, 8), "min_gain": 0.0}
     offers = recommend(model, target, count=99, **options)
     assert len(offers) == 8
     gains = [(offer.decades - offer.decades_after) / offer.flops for offer in offers]
@@ -303,7 +303,7 @@ def test_recommendations_are_those_that_narrow_most_per_operation(model):
     cheap = recommend(model, target, max_flops=cell["vit", 300, 2].flops, count=99, **options)
     assert 0 < len(cheap) < 8
     narrowed = [offer.decades - offer.decades_after for offer in offers]
-    worth = recommend(model, target, count=99, **options | {"least": 0.9})
+    worth = recommend(model, target, count=99, **options | {"min_gain": 0.9})
     assert worth == tuple(offer for offer, gain in zip(offers, narrowed, strict=True) if gain >= 0.9 * max(narrowed))
     assert 0 < len(worth) < 8
 
@@ -449,5 +449,5 @@ def test_an_analysis_along_data_holds_no_critical_sizes_of_models(analysed):
 
 def test_one_group_alone_has_no_effect():
     rows = np.array([[1.0, 1, 0, 1, 0]] * 4)
-    fitted = posterior(rows, np.array([1.0, 2, 3, 4]), np.full(4, 0.1), 1, 1)
+    fitted = posterior(rows, np.array([1.0, 2, 3, 4]), np.full(4, 0.1), (1, 1))
     np.testing.assert_allclose(fitted.weight @ fitted.mean, [2.5, 0, 0, 0, 0], atol=1e-4)

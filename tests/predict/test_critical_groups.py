@@ -13,14 +13,13 @@ from jaxphase.errors import InputError
 from jaxphase.predict import (
     critical_size,
     fit,
-    leave_one_family_out,
     leave_one_group_out,
     measured,
     read_measurements,
     recommend,
-    tables,
 )
 from jaxphase.predict.measurements import subset
+from jaxphase.words.predictions import prediction_sentence
 
 DATA = {"digits": 0.0, "text": 0.7, "glyphs": -0.5, "ising": 0.2}
 FAMILY = {"mlp": 0.0, "vit": 0.3, "resnet": -0.2}
@@ -32,7 +31,7 @@ def law(family, data, model_size):
     return 3 + FAMILY[family] + DATA[data] + SLOPE * np.log10(model_size / 1e4)
 
 
-def world(seed, count=36, scatter=0.03, words=None):
+def world(seed, count=36, scatter=0.03, labels=None):
     rng = np.random.default_rng(seed)
     families = [list(FAMILY)[i % 3] for i in range(count)]
     data = [list(DATA)[i // 3 % 4] for i in range(count)]
@@ -41,7 +40,7 @@ def world(seed, count=36, scatter=0.03, words=None):
     y += np.hypot(scatter, 0.02) * rng.standard_normal(count)
     ends = 10 ** (y + 1.96 * 0.02 * np.array([[0], [-1], [1]]))
     nothing = ["vicreg"] * count, None, None
-    return measured(families, *nothing, *ends, model_size=size, data=data, along="data", words=words)
+    return measured(families, *nothing, *ends, model_size=size, data=data, along="data", labels=labels)
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +55,21 @@ def test_a_critical_data_size_is_that_of_the_law_and_is_called_so(model):
     effect = dict(zip(model.terms.levels["data"], model.effects["data"].value, strict=True))
     assert effect["text"] - effect["glyphs"] == pytest.approx(1.2, abs=0.05)
     assert sum(effect.values()) == pytest.approx(0, abs=1e-6)
-    assert model.objective_effects.size == 0 and len(model.family_effects) == 3 and len(model.deviations) == 3
+    assert "objective" not in model.effects and len(model.effects["family"].value) == len(model.deviations) == 3
     found = critical_size(model, family="vit", data="text", model_size=3e4)
     assert np.log10(found.size) == pytest.approx(law("vit", "text", 3e4), abs=0.05)
     assert (found.name, found.unit, found.along) == ("critical data size", "rows", "data")
-    sentence = tables.predicted(found)
+    sentence = prediction_sentence(found)
     assert sentence.startswith("Critical data size expected of vit, text, model size 30,000: ")
     assert " rows, 95 % interval " in sentence
 
 
 def test_words_of_ones_own_are_used():
-    found = fit(world(1, words={"name": "number of strings", "unit": "strings"}), group_by="data")
-    told = tables.predicted(critical_size(found, data="text", model_size=3e4))
+    found = fit(world(1, labels={"name": "number of strings", "unit": "strings"}), group_by="data")
+    told = prediction_sentence(critical_size(found, data="text", model_size=3e4))
     assert told.startswith("Number of strings expected of text") and " strings, 95 %" in told
-    with pytest.raises(InputError, match="words has 'units': choose from name, unit"):
-        world(1, words={"units": "strings"})
+    with pytest.raises(InputError, match="labels has 'units': choose from name, unit"):
+        world(1, labels={"units": "strings"})
 
 
 def test_a_new_data_set_is_drawn_from_the_others_and_left_out_as_one(model):
@@ -89,11 +88,11 @@ def test_a_new_data_set_is_drawn_from_the_others_and_left_out_as_one(model):
     assert errors.rms[place] == pytest.approx(np.sqrt(np.mean(error**2)), abs=1e-3)
     known = critical_size(model, family="mlp", data="text", model_size=1e4)
     assert (np.diff(np.log10(guess[0].interval)) > 3 * np.diff(np.log10(known.interval))).all()
-    assert "(its data not measured)" in tables.predicted(guess[0])
+    assert "(its data not measured)" in prediction_sentence(guess[0])
 
 
-def test_families_are_left_out_by_default_and_as_before(model):
-    errors, same = leave_one_group_out(model), leave_one_family_out(model)
+def test_families_are_left_out_by_default_and_as_before(model, unchecked):
+    errors, same = leave_one_group_out(model), leave_one_group_out(model, "family")
     assert errors.by == same.by == "family" and errors.names == same.names == tuple(sorted(FAMILY))
     np.testing.assert_array_equal(errors.rms, same.rms)
     # The spread of families is 0.3 decades, of data sets 0.5.
@@ -134,7 +133,7 @@ def test_what_the_model_does_not_know_is_named(model, asked, words):
         critical_size(model, **asked)
 
 
-def test_groups_and_quantities_that_there_are_not_are_refused():
+def test_groups_and_quantities_that_there_are_not_are_refused(unchecked):
     data = world(3)
     for levels, words in (((), "group_by is empty"), ("seed", "group_by has 'seed'")):
         with pytest.raises(InputError, match=words):
@@ -151,7 +150,7 @@ def test_groups_and_quantities_that_there_are_not_are_refused():
 
 def test_recommended_sweeps_over_data_cost_what_their_models_and_rows_do(model):
     target = critical_size(model, family="vit", data="text", model_size=3e4)
-    offers = recommend(model, target, count=999, passes=3, least=-1)
+    offers = recommend(model, target, count=999, passes=3, min_gain=-1)
     # Three families, four data sets, four sizes of models, three numbers of seeds; the objective is not told apart.
     assert len(offers) == 144 and {offer.objective for offer in offers} == {None}
     for offer in offers[::20]:

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from jaxphase.predict import DEVICES, Recommendation, hardware, learning_rates, measured
+from jaxphase.words.predictions import learning_rate_sentence
 
 RATES = [1e-3, 3e-3, 1e-2]
 SIZES = [1e2, 1e3, 1e4, 1e5]
@@ -43,7 +44,7 @@ def test_the_best_rates_near_the_transition_are_told(tmp_path):
     [wide] = learning_rates([folder, "others.csv"], critical(3e3, 2e2, 5e4))
     assert (wide.rate, wide.lowest, wide.highest, wide.count, wide.at_edge) == (3e-3, 1e-3, 1e-2, 4, 2)
     for word in ("mlp, contrastive: 0.003", "4 sizes", "0.001 to 0.01 in all", "2 of them", "edge", "muP, keeps it"):
-        assert word in wide.sentence()
+        assert word in learning_rate_sentence(wide)
 
 
 def test_without_a_size_near_it_the_nearest_counts(tmp_path):
@@ -60,8 +61,8 @@ def test_a_transition_of_other_models_or_data_says_nothing(tmp_path):
 def test_a_rate_that_was_not_compared_is_said_to_be_so(tmp_path):
     [found] = learning_rates([one_rate(tmp_path / "a", 2e-3), one_rate(tmp_path / "b", 4e-3)], critical(1, 1, 1))
     assert not found.compared and (found.lowest, found.highest, found.count) == (2e-3, 4e-3, 2)
-    assert "2 sweeps used" in found.sentence() and "compared no other" in found.sentence()
-    assert "standard: the best rate changes with the width" in found.sentence()
+    assert "2 sweeps used" in learning_rate_sentence(found) and "compared no other" in learning_rate_sentence(found)
+    assert "standard: the best rate changes with the width" in learning_rate_sentence(found)
 
 
 @pytest.mark.parametrize(
