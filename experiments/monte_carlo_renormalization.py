@@ -27,10 +27,10 @@ matplotlib.use("Agg")
 import jax.numpy as jnp  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402
 
-from jaxphase.rg.linearize import critical_exponents, linearized  # noqa: E402
+from jaxphase.rg.linearization import critical_exponents, linearized  # noqa: E402
 from jaxphase.scaling.universality import identify_universality_class  # noqa: E402
 from jaxphase.systems import ising  # noqa: E402
-from jaxphase.systems.block_spins import EVEN, ODD, even_operators, majority, odd_operators  # noqa: E402
+from jaxphase.systems.block_spins import EVEN_OPERATORS, ODD_OPERATORS, even_operators, majority, odd_operators  # noqa: E402
 
 HERE = Path(__file__)
 EXACT = {"y_t": 1.0, "y_h": 15 / 8}
@@ -46,7 +46,7 @@ def operators_of(key: jax.Array, spins: jax.Array, levels: int) -> tuple[jax.Arr
         key, spins = chunk
         found = []
         for step, key_of_step in enumerate(jax.random.split(key, levels)):
-            spins = majority(key_of_step, spins) if step else spins
+            spins = majority(spins, key=key_of_step) if step else spins
             found.append((even_operators(spins), odd_operators(spins)))
         return tuple(jnp.stack(each) for each in zip(*found, strict=True))
 
@@ -110,7 +110,7 @@ def show(rows: list[dict], report: dict) -> None:
 
 def draw(rows: list[dict], path: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for panel, name, names in zip(panels, EXACT, (EVEN, ODD), strict=True):
+    for panel, name, names in zip(panels, EXACT, (EVEN_OPERATORS, ODD_OPERATORS), strict=True):
         panel.axhline(EXACT[name], color="0.6", linewidth=0.8)
         steps = sorted({row["step"] for row in rows})
         for k in range(len(names)):
@@ -137,7 +137,7 @@ def main() -> None:
     count, size = -(-arguments.count // CHUNK) * CHUNK, arguments.size
     began = time.perf_counter()
     to_draw, to_block = jax.random.split(jax.random.key(0))
-    spins = ising.configurations(to_draw, [ising.CRITICAL_COUPLING], size, count, every=3, burn=200)[0]
+    spins = ising.configurations(np.array([ising.CRITICAL_COUPLING]), size, count, key=to_draw, every=3, burn=200)[0]
     levels = (size // SMALLEST).bit_length()
     operators = dict(zip(EXACT, operators_of(to_block, spins, levels), strict=True))
     rows = convergence(operators, size)

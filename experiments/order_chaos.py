@@ -55,7 +55,7 @@ def theory(activation, sigma_w, sigma_b):
 def grid(activation, width: int, seeds: int, key) -> dict:
     """chi over the grid, and how far it is from theory."""
     squares = np.meshgrid(WEIGHTS, BIASES, indexing="ij")
-    found = phase_diagram(activation, *np.sqrt(squares), width, DEPTH, key, seeds=seeds)
+    found = phase_diagram(activation, *np.sqrt(squares), width, DEPTH, key=key, seeds=seeds)
     expected = theory(activation, *np.sqrt(squares))
     off = np.asarray(found.chi) - expected
     return {
@@ -71,7 +71,7 @@ def divergence(activation, bias: float, width: int, seeds: int, key) -> dict:
     """The critical weight variance and the exponent of the length, from networks on both sides."""
     critical = float(critical_line(activation, bias**0.5).sigma_w) ** 2
     squares = critical * np.concatenate([1 - DISTANCES[::-1], 1 + DISTANCES])
-    found = phase_diagram(activation, np.sqrt(squares), bias**0.5, width, DEPTH, key, seeds=seeds)
+    found = phase_diagram(activation, np.sqrt(squares), bias**0.5, width, DEPTH, key=key, seeds=seeds)
     chi, error = np.asarray(found.chi, float), np.asarray(found.chi_se, float)
     rng = np.random.default_rng(0)
     draws = [crossing(squares, chi + error * rng.standard_normal(len(chi)), error, critical) for _ in range(200)]

@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from jaxphase.rg.populations.clusters import cluster_flow  # noqa: E402
 from jaxphase.rg.populations.pairing import pair_and_sum  # noqa: E402
-from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, PopulationKind, phenomenological  # noqa: E402
+from jaxphase.rg.populations.phenomenology import COMPARED, SURROGATES, PopulationKind, phenomenological  # noqa: E402
 from jaxphase.rg.populations.shells import momentum_flow  # noqa: E402
 from jaxphase.systems.ising import CRITICAL_COUPLING, configurations  # noqa: E402
 
@@ -39,7 +39,7 @@ PER_UNIT = (1, 2, 4, 8, 16)
 
 def systems(samples: int) -> dict[str, np.ndarray]:
     """Activations [samples, units] by name."""
-    spins = configurations(jax.random.key(0), np.array(COUPLINGS), SIZE, samples)
+    spins = configurations(np.array(COUPLINGS), SIZE, samples, key=jax.random.key(0))
     spins = np.asarray(spins, np.float32).reshape(len(COUPLINGS), samples, SIZE**2)
     rng = np.random.default_rng(1)
     noise = rng.standard_normal((2, samples, SIZE**2)).astype(np.float32)

@@ -1,26 +1,29 @@
-"""Whether a measured flow has a fixed point within its data, where it is, and what its linearized map is."""
+"""The fixed point of a measured flow: whether there is one within the data, where, and the map linearized there."""
 
 import enum
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int
 
-from ..detect.distributions import student_t_975
-from ..detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
-from .flow import as_couplings, check_scale
-from .linearize import eigenvalues_of, exponents_of
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.status import Status, answered, first_true
+from jaxphase.rg.beta_function import as_couplings, check_scale
+from jaxphase.rg.linearization import eigenvalues_of, exponents_of
 
 LEAST_SEEDS = 3
 _ITERATIONS = 10
-# Share of the steps, the nearest to the fixed point, that tell the map about it, and that tell how far it is curved.
+# The linear map is fitted to this share of the steps, the nearest to the fixed point; a second fit to the smaller share
+# shows by how much the map is curved.
 _SPAN, _NARROW = 0.75, 0.4
-# Of the scatter of K over the family at least this share must be no error of its mean.
+# At least this share of the variance of K over the family must be no measuring error.
 _RELIABLE = 0.7
-# So many errors must lie between an eigenvalue and 1: a map of slope 1 has no fixed point, or a line of them.
-_APART = 3.0
-# A flow to the trivial point must come so much nearer to it.
+# An eigenvalue must differ from 1 by this many errors: a map of slope 1 has no fixed point, or a line of them.
+_DISTINCT = 3.0
+# In a flow to the trivial point the distance to it must shrink to less than this share.
 _CONTRACTED = 0.5
 
 
@@ -33,91 +36,125 @@ class FlowKind(enum.IntEnum):
 
 
 class MeasuredFixedPoint(NamedTuple):
-    """couplings K* with errors and 95 % intervals, `[..., k]` and `[..., k, 2]`; the linearized map T `[..., k, k]`.
+    """The fixed point of a measured flow; all numbers are NaN if none was found.
 
-    eigenvalues: of T, complex, largest modulus first; y = ln(lambda) / ln b, NaN for those not real and positive.
-
-    chi2, dof: of the steps about the linear map. kind is a `FlowKind`.
+    Attributes:
+        couplings: The fixed point K*, `[..., k]`.
+        couplings_se: Its standard errors, `[..., k]`.
+        interval: Its 95 % intervals, `[..., k, 2]`.
+        matrix: The linearized map T, `[..., k, k]`.
+        eigenvalues: Eigenvalues of T, `[..., k]`, complex, the largest modulus first.
+        eigenvalues_se: Their standard errors, `[..., k]`.
+        y: `ln(lambda) / ln b`, `[..., k]`; NaN for an eigenvalue that is not real and positive.
+        y_se: Standard errors of `y`, `[..., k]`.
+        chi2: Chi-squared of the steps about the linear map, `[...]`.
+        dof: Its degrees of freedom, `[...]`.
+        kind: `FlowKind`, `[...]`.
+        status: `Status`, `[...]`; see `measured_fixed_point`.
     """
 
-    couplings: jax.Array
-    couplings_se: jax.Array
-    interval: jax.Array
-    matrix: jax.Array
-    eigenvalues: jax.Array
-    eigenvalues_se: jax.Array
-    y: jax.Array
-    y_se: jax.Array
-    chi2: jax.Array
-    dof: jax.Array
-    kind: jax.Array
-    status: jax.Array
+    couplings: Float[Array, "*batch k"]
+    couplings_se: Float[Array, "*batch k"]
+    interval: Float[Array, "*batch k 2"]
+    matrix: Float[Array, "*batch k k"]
+    eigenvalues: Complex[Array, "*batch k"]
+    eigenvalues_se: Float[Array, "*batch k"]
+    y: Float[Array, "*batch k"]
+    y_se: Float[Array, "*batch k"]
+    chi2: Float[Array, "*batch"]
+    dof: Float[Array, "*batch"]
+    kind: Int[Array, "*batch"]
+    status: Int[Array, "*batch"]
 
 
-def measured_fixed_point(couplings, b, trivial=None) -> MeasuredFixedPoint:
-    """Fixed point of a flow of couplings measured on a family, by a local linear fit of K_{n + 1} to K_n.
+def measured_fixed_point(
+    couplings: ArrayLike, b: float, trivial: ArrayLike | Sequence[float] | None = None
+) -> MeasuredFixedPoint:
+    """Find the fixed point of a flow that was measured on a family, by a local linear fit of K[n + 1] to K[n].
 
-    couplings: `[..., members, seeds, steps, k]`: members begin at different couplings (sizes, settings), seeds are
-    repeats. A seed that is not finite at every step is missing. trivial `[k]`: the couplings of the Gaussian fixed
-    point, zero if None.
+    Each step of each member's mean gives a pair (K[n], K[n + 1]). The three quarters of them nearest to the fixed
+    point, with tricube weights, give `K' = K* + T (K - K*)`. Measuring errors of K[n] would make T too small, and so
+    turn noise into a stable fixed point: what they add to the second moments is known from the seeds and subtracted.
+    Errors come from a jackknife over the seeds of every member. They are widened by `sqrt(chi2 / dof)` if that exceeds
+    one, and by how far the fit moves if only the nearest two fifths of the steps are used, as a map is curved.
 
-    Each step of each member's mean gives a pair (K_n, K_{n + 1}); the nearest three quarters, with tricube weights
-    (Cleveland 1979, J. Am. Stat. Assoc. 74, 829), give K' = K* + T (K - K*). A plain regression would make T too small,
-    as K_n is measured with errors, and so find a stable fixed point in the midst of noise: what these errors add to
-    the moments, known from the seeds, is taken from them (Fuller 1987, Measurement Error Models, ch. 3). Errors are
-    those of a jackknife over the seeds of every member, widened by sqrt(chi2 / dof) if that exceeds one, and, in
-    quadrature, by what the fit moves if only two fifths of the steps tell it: a map is curved.
+    Args:
+        couplings: Couplings after 0, 1, ... steps, `[..., members, seeds, steps, k]`. Members start at different
+            couplings (sizes, settings), seeds are repeats; a seed that is not finite at every step is missing.
+        b: Length of one step, greater than 1.
+        trivial: Couplings of the Gaussian fixed point, `[k]`; None means zero.
 
-    FIXED_POINT: all eigenvalues of T differ from 1 by three errors, and the interval of K* lies within the measured
-    K_n; a zero found outside of the data is none. TRIVIAL (the Gaussian fixed point): the interval holds the trivial
-    couplings, which lie within the data too, or all members together came twice as near to them. NOT_FOUND:
-    all else, then the numbers are NaN and the status is 2.
+    Returns:
+        A `MeasuredFixedPoint`. The kind is FIXED_POINT if all eigenvalues differ from 1 by three errors and the
+        interval of K* lies within the measured K[n]. It is TRIVIAL if the interval holds the trivial couplings, and
+        they lie within the data or the members on average came twice as near to them. Else it is NOT_FOUND, the status
+        is NOT_IDENTIFIED and the numbers are NaN; so too if the members' means do not differ by more than their errors.
+        With fewer than three seeds of a member, or fewer than k + 2 steps, the status is TOO_FEW_POINTS.
 
-    Beware: y of a fixed point that was only just found is too far from 0, as others of the same flow were not found.
-    Seeds that scatter over a curved part of the map move K*, as the mean of the map is not the map of the mean. That K'
-    depends on other things than K, as when members obey different maps, is seen only by a large chi2.
+        Three cautions. The exponent y of a fixed point that was only just found is too far from 0. Seeds that scatter
+        over a curved part of the map shift K*. If K' depends on more than K, as when members obey different maps, only
+        a large `chi2 / dof` tells.
 
-    status 2: also if the members' means do not differ by more than their errors. status 3, NaN: fewer than three seeds
-    of a member, or than k + 2 steps.
+    Raises:
+        ValueError: If a shape does not fit, or b is not greater than 1.
+
+    References:
+        Fuller (1987), Measurement Error Models, ch. 3; Cleveland (1979), J. Am. Stat. Assoc. 74, 829.
     """
     couplings = as_couplings(couplings, "[..., members, seeds, steps, k]", 4)
     check_scale(b)
     k = couplings.shape[-1]
-    trivial = jnp.zeros(k) if trivial is None else jnp.asarray(trivial)
-    if trivial.shape != (k,):
-        raise ValueError(f"trivial must have shape ({k},) as the couplings, got {trivial.shape}")
+    gaussian = jnp.zeros(k) if trivial is None else jnp.asarray(trivial)
+    if gaussian.shape != (k,):
+        raise ValueError(f"trivial must have shape ({k},) as the couplings, got {gaussian.shape}")
     lead, core = couplings.shape[:-4], couplings.shape[-4:]
     flat = couplings.reshape(math.prod(lead), *core)
-    result = _all(flat, trivial.astype(flat.dtype), float(b))
+    result = _all(flat, gaussian.astype(flat.dtype), float(b))
     return jax.tree.map(lambda field: field.reshape(lead + field.shape[1:]), result)
 
 
 @jax.jit
-def _all(couplings, trivial, b):
+def _all(
+    couplings: Float[Array, "many members seeds steps k"], trivial: Float[Array, " k"], b: Float[Array, ""]
+) -> MeasuredFixedPoint:
+    """The fixed point of every family."""
     with jax.default_matmul_precision("highest"):
         return jax.vmap(_measured, (0, None, None))(couplings, trivial, b)
 
 
 class _Means(NamedTuple):
-    """Means over seeds `[m, steps, k]` and the covariance of their errors `[m, steps, k, steps, k]`."""
+    """Means over seeds and the covariance of their errors."""
 
-    mean: jax.Array
-    error: jax.Array
+    mean: Float[Array, "members steps k"]
+    covariance: Float[Array, "members steps k steps k"]
 
 
 class _Weights(NamedTuple):
-    """Of the steps `[m, steps - 1]`, and the derivative by K_n `[m, steps - 1, k]`."""
+    """Weights of the steps and their derivatives by K[n]."""
 
-    value: jax.Array
-    slope: jax.Array
+    value: Float[Array, "members intervals"]
+    slope: Float[Array, "members intervals k"]
 
 
 class _Fit(NamedTuple):
-    center: jax.Array
-    matrix: jax.Array
+    """The fixed point and the matrix of a linear map."""
+
+    center: Float[Array, " k"]
+    matrix: Float[Array, "k k"]
 
 
-def _measured(couplings, trivial, b):
+class _Moments(NamedTuple):
+    """Mean of a side, its products with K[n] about the means, and the part of the products that is due to errors."""
+
+    mean: Float[Array, " k"]
+    products: Float[Array, "k k"]
+    due_to_errors: Float[Array, "k k"]
+
+
+def _measured(
+    couplings: Float[Array, "members seeds steps k"], trivial: Float[Array, " k"], b: Float[Array, ""]
+) -> MeasuredFixedPoint:
+    """The fixed point of one family."""
     present = jnp.all(jnp.isfinite(couplings), axis=(2, 3))
     couplings, origin, unit = _standardized(couplings, present)
     trivial, k = (trivial - origin) / unit, len(trivial)
@@ -134,9 +171,9 @@ def _measured(couplings, trivial, b):
     narrow_value, (wide_values, narrow_values) = others[0], jnp.split(others[1:], 2)
     widened = jnp.sqrt(jnp.maximum(1, chi2 / jnp.maximum(dof, 1)))
     center_se, values_se = (widened * _jackknife_error(each, present) for each in (without.center[0], wide_values))
-    apart = jnp.all(jnp.abs(values - 1) > _APART * values_se)
-    # What the fit moves as the steps farther out count less is the error of a curved map that is taken for a linear.
-    # Of eigenvalues it is mostly chance, which is taken away.
+    distinct = jnp.all(jnp.abs(values - 1) > _DISTINCT * values_se)
+    # A fit that moves when distant steps count less shows that the map is curved, which is an error of the linear fit.
+    # For eigenvalues most of the move is chance, which is subtracted.
     chance = _jackknife_error(wide_values - narrow_values, present)
     moved = jnp.square(jnp.abs(values - narrow_value)) - jnp.square(chance)
     center_se, values_se = jnp.hypot(center_se, center - narrow), jnp.sqrt(values_se**2 + jnp.maximum(moved, 0))
@@ -145,7 +182,7 @@ def _measured(couplings, trivial, b):
     reach = student_t_975(jnp.sum(count - 1)) * center_se
     inside, is_trivial = _within(means.mean, center, reach, trivial)
     few = (jnp.min(count) < LEAST_SEEDS) | (pairs < k + 2)
-    known = ~few & apart & (_reliability(means, weight) > _RELIABLE) & (inside | is_trivial)
+    known = ~few & distinct & (_reliability(means, weight) > _RELIABLE) & (inside | is_trivial)
     found = MeasuredFixedPoint(
         couplings=origin + unit * center,
         couplings_se=unit * center_se,
@@ -160,13 +197,15 @@ def _measured(couplings, trivial, b):
         kind=jnp.where(known, jnp.where(is_trivial, FlowKind.TRIVIAL, FlowKind.FIXED_POINT), FlowKind.NOT_FOUND).astype(
             jnp.int32
         ),
-        status=first_true((few, TOO_FEW_POINTS), (~known, NOT_IDENTIFIED)),
+        status=first_true((few, Status.TOO_FEW_POINTS), (~known, Status.NOT_IDENTIFIED)),
     )
     return answered(found, known)._replace(eigenvalues=jnp.where(known, values, jnp.nan))
 
 
-def _standardized(couplings, present):
-    """In units of the scatter of all that was measured, about its mean; and that mean and unit `[k]`."""
+def _standardized(
+    couplings: Float[Array, "members seeds steps k"], present: Bool[Array, "members seeds"]
+) -> tuple[Float[Array, "members seeds steps k"], Float[Array, " k"], Float[Array, " k"]]:
+    """Couplings less their mean over everything, in units of their standard deviation; and this mean and unit."""
     here = present[:, :, None, None]
     weight = here / jnp.maximum(jnp.sum(present) * couplings.shape[2], 1)
     couplings = jnp.where(here, couplings, 0)
@@ -176,8 +215,13 @@ def _standardized(couplings, present):
     return jnp.where(here, (couplings - origin) / unit, 0), origin, unit
 
 
-def _without_each(couplings, present, means, weights):
-    """The fits without each seed of each member, `[weights, members * seeds, ...]`."""
+def _without_each(
+    couplings: Float[Array, "members seeds steps k"],
+    present: Bool[Array, "members seeds"],
+    means: _Means,
+    weights: _Weights,
+) -> _Fit:
+    """The fits without each seed of each member, with axes `[weights, members * seeds]` in front."""
 
     def without(member, seed):
         changed = _means(couplings[member][None], present[member].at[seed].set(False)[None])
@@ -187,8 +231,10 @@ def _without_each(couplings, present, means, weights):
     return jax.vmap(without, out_axes=1)(*(index.ravel() for index in jnp.indices(present.shape)))
 
 
-def _jackknife_error(without, present):
-    """Of strata: the members, each with its own number of seeds (Efron 1982, The Jackknife)."""
+def _jackknife_error(
+    without: Inexact[Array, "replicates k"], present: Bool[Array, "members seeds"]
+) -> Float[Array, " k"]:
+    """Stratified jackknife error: each member is a stratum with its own number of seeds (Efron 1982, The Jackknife)."""
     without, here = without.reshape(*present.shape, -1), present[:, :, None]
     n = jnp.maximum(jnp.sum(here, axis=1, keepdims=True), 1)
     mean = jnp.sum(jnp.where(here, without, 0), axis=1, keepdims=True) / n
@@ -196,8 +242,13 @@ def _jackknife_error(without, present):
     return jnp.sqrt(jnp.sum((n - 1) / n * squares, axis=(0, 1)))
 
 
-def _within(mean, center, reach, trivial):
-    """Whether the interval is within the data, and whether it holds the trivial point that the data reach or near."""
+def _within(
+    mean: Float[Array, "members steps k"],
+    center: Float[Array, " k"],
+    reach: Float[Array, " k"],
+    trivial: Float[Array, " k"],
+) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
+    """Whether the interval is within the data, and whether it holds a trivial point that the data reach or approach."""
     low, high = (extreme(mean[:, :-1], axis=(0, 1)) for extreme in (jnp.min, jnp.max))
     away = jnp.mean(jnp.linalg.norm(mean - trivial, axis=-1), axis=0)
     reached = (away[-1] < _CONTRACTED * away[0]) | jnp.all((trivial >= low) & (trivial <= high))
@@ -205,45 +256,48 @@ def _within(mean, center, reach, trivial):
     return jnp.all((center - reach > low) & (center + reach < high)), holds & reached
 
 
-def _means(couplings, present):
+def _means(couplings: Float[Array, "members seeds steps k"], present: Bool[Array, "members seeds"]) -> _Means:
+    """Means over the seeds that are present, with the covariance of their errors."""
     count = jnp.maximum(jnp.sum(present, axis=1), 1)[:, None, None]
     mean = jnp.sum(couplings, axis=1, where=present[:, :, None, None]) / count
-    off = jnp.where(present[:, :, None, None], couplings - mean[:, None], 0)
+    deviation = jnp.where(present[:, :, None, None], couplings - mean[:, None], 0)
+    products = jnp.einsum("msta,msub->mtaub", deviation, deviation)
     count = count[..., None, None]
-    return _Means(mean, jnp.einsum("msta,msub->mtaub", off, off) / (count * jnp.maximum(count - 1, 1)))
+    return _Means(mean, products / (count * jnp.maximum(count - 1, 1)))
 
 
-def _nearest_steps(means, nearest):
-    """Tricube weights of so many steps, the nearest to the fixed point of the fit to themselves."""
+def _nearest_steps(means: _Means, nearest: Int[Array, ""]) -> _Weights:
+    """Tricube weights of the steps nearest to the fixed point that a fit with these very weights finds."""
     x = means.mean[:, :-1]
 
-    def near(center):
-        off = x - jnp.where(jnp.isfinite(center), center, 0)
-        width = 1.05 * jnp.sort(jnp.linalg.norm(off, axis=-1), axis=None)[nearest - 1]
-        off = off / jnp.where(width > 0, width, 1)
-        ratio = jnp.minimum(jnp.linalg.norm(off, axis=-1), 1)
-        return _Weights((1 - ratio**3) ** 3, -9 / width * (ratio * (1 - ratio**3) ** 2)[..., None] * off)
+    def around(center):
+        offset = x - jnp.where(jnp.isfinite(center), center, 0)
+        width = 1.05 * jnp.sort(jnp.linalg.norm(offset, axis=-1), axis=None)[nearest - 1]
+        offset = offset / jnp.where(width > 0, width, 1)
+        ratio = jnp.minimum(jnp.linalg.norm(offset, axis=-1), 1)
+        return _Weights((1 - ratio**3) ** 3, -9 / width * (ratio * (1 - ratio**3) ** 2)[..., None] * offset)
 
-    def again(_, center):
-        return jnp.clip(_fit(means, near(center)).center, jnp.min(x, axis=(0, 1)), jnp.max(x, axis=(0, 1)))
+    def refit(_, center):
+        return jnp.clip(_fit(means, around(center)).center, jnp.min(x, axis=(0, 1)), jnp.max(x, axis=(0, 1)))
 
     everywhere = _fit(means, _Weights(jnp.ones(x.shape[:2]), jnp.zeros(x.shape)))
-    return near(jax.lax.fori_loop(0, _ITERATIONS, again, everywhere.center))
+    return around(jax.lax.fori_loop(0, _ITERATIONS, refit, everywhere.center))
 
 
-def _fit(means, weight):
-    """Fixed point and matrix of K' = K* + T (K - K*) by the moments less what the errors add to them."""
-    (x_mean, square, square_error), (y_mean, cross, cross_error) = _moments(means, weight)
-    matrix = jnp.linalg.solve(square - square_error, cross - cross_error).T
-    return _Fit(x_mean + jnp.linalg.solve(jnp.eye(len(matrix)) - matrix, y_mean - x_mean), matrix)
+def _fit(means: _Means, weight: _Weights) -> _Fit:
+    """Fixed point and matrix of `K' = K* + T (K - K*)`, by moments without the part that is due to errors."""
+    before, after = _moments(means, weight)
+    matrix = jnp.linalg.solve(before.products - before.due_to_errors, after.products - after.due_to_errors).T
+    shift = jnp.linalg.solve(jnp.eye(len(matrix)) - matrix, after.mean - before.mean)
+    return _Fit(before.mean + shift, matrix)
 
 
-def _moments(means, weight):
-    """Of K_n and of K_{n + 1}: its mean without errors, sum of products of K_n about its mean with it, and what the
-    errors add to this.
+def _moments(means: _Means, weight: _Weights) -> tuple[_Moments, _Moments]:
+    """Weighted moments of K[n] and of K[n + 1], each with K[n].
 
-    K_n = x + e is chosen by its own error, so that E[g(K_n) e] = var(e) E[g'(K_n)] (Stein 1981, Ann. Stat. 9, 1135)
-    with g = weight * (K_n - mean): within a window errors add less than they do to the scatter over all.
+    The weight of K[n] = x + e depends on its error e, so `E[g(K[n]) e] = var(e) E[g'(K[n])]` with
+    `g = weight * (K[n] - mean)` (Stein 1981, Ann. Stat. 9, 1135): within a window errors add less to the products than
+    they add to those of all steps.
     """
     value, slope = weight
     total = jnp.sum(value)
@@ -252,31 +306,36 @@ def _moments(means, weight):
     bend = value[..., None, None] * jnp.eye(x.shape[-1]) + (x - x_mean)[..., None] * slope[..., None, :]
     steps = jnp.eye(x.shape[1]) - value[..., None] / total
     found = []
-    for side, error in ((x, means.error[:, :-1, :, :-1]), (means.mean[:, 1:], means.error[:, 1:, :, :-1])):
+    for side, error in (
+        (x, means.covariance[:, :-1, :, :-1]),
+        (means.mean[:, 1:], means.covariance[:, 1:, :, :-1]),
+    ):
         mean = jnp.einsum("mt,mta->a", value, side) / total
         products = jnp.einsum("mt,mta,mtb->ab", value, x - x_mean, side - mean)
         added = jnp.einsum("mtu,muac,mtbuc->ab", steps, bend, error)
-        found.append((mean - jnp.einsum("mtbtc,mtc->b", error, slope) / total, products, added))
-    return found
+        found.append(_Moments(mean - jnp.einsum("mtbtc,mtc->b", error, slope) / total, products, added))
+    return found[0], found[1]
 
 
-def _reliability(means, weight):
-    """The smallest share, over all directions, of the scatter of K_n that is no error."""
+def _reliability(means: _Means, weight: _Weights) -> Float[Array, ""]:
+    """The smallest share, over all directions, of the variance of K[n] that is not due to errors."""
     (_, square, error), _ = _moments(means, weight)
     root = jnp.linalg.cholesky(square)
     half = jax.scipy.linalg.solve_triangular(root, (error + error.T) / 2, lower=True)
     return 1 - jnp.max(jnp.linalg.eigvalsh(jax.scipy.linalg.solve_triangular(root, half.T, lower=True)))
 
 
-def _misfit(means, center, matrix, weight):
-    """chi2 of the steps about the linear map, by the mean covariance of their errors, and its degrees of freedom."""
+def _misfit(
+    means: _Means, center: Float[Array, " k"], matrix: Float[Array, "k k"], weight: Float[Array, "members intervals"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Chi-squared of the steps about the linear map, by the mean covariance of their errors; degrees of freedom."""
     k = len(center)
-    off = means.mean[:, 1:] - center - (means.mean[:, :-1] - center) @ matrix.T
-    own = [means.error[:, 1:, :, 1:], means.error[:, 1:, :, :-1], means.error[:, :-1, :, :-1]]
+    residual = means.mean[:, 1:] - center - (means.mean[:, :-1] - center) @ matrix.T
+    own = [means.covariance[:, 1:, :, 1:], means.covariance[:, 1:, :, :-1], means.covariance[:, :-1, :, :-1]]
     yy, yx, xx = (jnp.einsum("mt,mtatb->ab", weight, error) / jnp.sum(weight) for error in own)
     cross = yx @ matrix.T
     error = yy - cross - cross.T + matrix @ xx @ matrix.T
     error = error + jnp.finfo(error.dtype).eps * jnp.eye(k, dtype=error.dtype)
-    chi2 = jnp.einsum("mt,mta,mta->", weight, off, jnp.linalg.solve(error, off[..., None])[..., 0])
-    # Each weighted step counts for its weight, and the map has k (k + 1) numbers.
+    chi2 = jnp.einsum("mt,mta,mta->", weight, residual, jnp.linalg.solve(error, residual[..., None])[..., 0])
+    # A step counts with its weight, and the map has k (k + 1) parameters.
     return chi2, jnp.maximum(jnp.sum(weight) * k - k * (k + 1), 0)

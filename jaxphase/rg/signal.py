@@ -1,23 +1,29 @@
 """Depth as scale, measured: how layers change the size of signals, the angle between two and small differences.
 
-`chi` asks one layer, `propagate` a stack of them, whatever JAX function they are, and `phase_diagram` deep networks as
-Flax initializes them, to be held against the theory of infinite width in `mean_field`.
+`chi` measures one layer, `propagate` a stack of layers, each any JAX function. `phase_diagram` measures deep networks
+as Flax initializes them, to be compared with the theory of infinite width in `mean_field`.
 """
 
 import enum
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-from ..detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
-from ..scaling.fields import depth_correlation
+from jaxphase.detect.status import Status, answered, first_true
+from jaxphase.scaling.fields import depth_correlation
+
+Activation = Callable[[Array], Array]
+Layer = Callable[[Array], Array]
+Distribution = Literal["normal", "truncated_normal", "uniform"]
 
 
 class Phase(enum.IntEnum):
-    """What depth does to small differences of inputs: keeps them, makes them shrink, or makes them grow."""
+    """What depth does to small differences of inputs: it keeps them, lets them shrink, or lets them grow."""
 
     CRITICAL = 0
     ORDERED = 1
@@ -25,126 +31,240 @@ class Phase(enum.IntEnum):
 
 
 class Chi(NamedTuple):
-    """Factor of a layer on squared differences, its standard error and status, scalars."""
+    """The factor of a layer on squared differences.
 
-    value: jax.Array
-    se: jax.Array
-    status: jax.Array
+    Attributes:
+        value: The factor, a scalar; NaN if an output is not finite.
+        se: Its standard error over samples, or over probes if there is one sample.
+        status: `Status`; see `chi`.
+    """
+
+    value: Float[Array, ""]
+    se: Float[Array, ""]
+    status: Int[Array, ""]
 
 
 class Propagation(NamedTuple):
-    """Signals at every depth: those of variance and correlation have one entry more than layers, the input's."""
+    """Signals at every depth, each with its standard error over the draw of the samples.
 
-    variance: jax.Array
-    variance_se: jax.Array
-    correlation: jax.Array
-    correlation_se: jax.Array
-    chi: jax.Array
-    chi_se: jax.Array
+    Attributes:
+        variance: Mean square of the units, of the input and after each layer, `[layers + 1]`.
+        variance_se: Its standard error, `[layers + 1]`.
+        correlation: Cosine of two samples' units, mean over all pairs, `[layers + 1]`.
+        correlation_se: Its standard error by the jackknife, `[layers + 1]`.
+        chi: Factor of each layer on squared differences of the signals that reach it, `[layers]`.
+        chi_se: Its standard error, `[layers]`.
+    """
+
+    variance: Float[Array, " depths"]
+    variance_se: Float[Array, " depths"]
+    correlation: Float[Array, " depths"]
+    correlation_se: Float[Array, " depths"]
+    chi: Float[Array, " layers"]
+    chi_se: Float[Array, " layers"]
 
 
 class PhaseDiagram(NamedTuple):
-    """What deep networks do at each (sigma_w, sigma_b), each `[...]`; see `phase_diagram`."""
+    """What deep networks do to signals at each (sigma_w, sigma_b), each `[...]`, with standard errors over networks.
 
-    chi: jax.Array
-    chi_se: jax.Array
-    variance: jax.Array
-    variance_se: jax.Array
-    correlation: jax.Array
-    correlation_se: jax.Array
-    length: jax.Array
-    length_se: jax.Array
-    status: jax.Array
+    Attributes:
+        chi: Mean square growth of a tangent vector from layer to layer.
+        chi_se: Its standard error.
+        variance: Mean square of the units.
+        variance_se: Its standard error.
+        correlation: Cosine between different inputs.
+        correlation_se: Its standard error.
+        length: `-1 / ln(chi)`, the number of layers over which squared distances of near inputs fall by e; negative in
+            the chaotic phase, where they grow.
+        length_se: Its standard error.
+        status: `Status`; AT_BOUND if chi is within two errors of one, NOT_IDENTIFIED with NaN if signals overflow.
+    """
+
+    chi: Float[Array, "*batch"]
+    chi_se: Float[Array, "*batch"]
+    variance: Float[Array, "*batch"]
+    variance_se: Float[Array, "*batch"]
+    correlation: Float[Array, "*batch"]
+    correlation_se: Float[Array, "*batch"]
+    length: Float[Array, "*batch"]
+    length_se: Float[Array, "*batch"]
+    status: Int[Array, "*batch"]
 
 
 class Criticality(NamedTuple):
-    """How near to critical, each `[...]`; see `criticality_index`."""
+    """How near a network is to critical, each `[...]`.
 
-    index: jax.Array
-    index_se: jax.Array
-    phase: jax.Array
-    spectral: jax.Array
-    spectral_se: jax.Array
-    status: jax.Array
-
-
-def chi(layer, hidden, key, probes=1, *, live_in=None, live_out=None) -> Chi:
-    """`E |J v|**2 / N` of a layer, J its Jacobian at a sample, v random signs, N the number of outputs of a sample.
-
-    It is the mean over samples of `|J|_F**2 / N`, the averaged partial Jacobian norm (Doshi, He & Gromov 2023,
-    NeurIPS), by which the mean square of a small difference of inputs grows. layer: any JAX function from
-    `[samples, ..., inputs]` to `[samples, ..., outputs]` that treats samples apart. Its first live_in inputs and
-    live_out outputs count (all if None), and the padded layer gets the same probes as its unpadded self. se is from the
-    scatter over samples, or over probes if there is one sample, and covers 94 to 95 % with Student's factor; it knows
-    nothing of other initializations. status 2: an output is not finite, NaN. status 3: one sample and one probe, se
-    NaN.
+    Attributes:
+        index: `min(chi, 1 / chi)`, 1 at criticality; NaN if chi is not positive or not finite.
+        index_se: Its standard error.
+        phase: `Phase`; CRITICAL also where `index` is NaN.
+        spectral: `min(alpha - 1, 1 / (alpha - 1))` of the exponent alpha of a spectrum's tail; NaN without a tail.
+        spectral_se: Its standard error.
+        status: `Status`; see `criticality_index`.
     """
+
+    index: Float[Array, "*batch"]
+    index_se: Float[Array, "*batch"]
+    phase: Int[Array, "*batch"]
+    spectral: Float[Array, "*batch"]
+    spectral_se: Float[Array, "*batch"]
+    status: Int[Array, "*batch"]
+
+
+def chi(
+    layer: Layer,
+    hidden: ArrayLike,
+    *,
+    key: Key[Array, ""],
+    probes: int = 1,
+    live_in: ArrayLike | None = None,
+    live_out: ArrayLike | None = None,
+) -> Chi:
+    """Estimate `E |J v|**2 / N` of a layer, with its Jacobian J at a sample, random signs v and N outputs of a sample.
+
+    The result is the mean over samples of `|J|_F**2 / N`, the averaged partial Jacobian norm: the factor by which the
+    mean square of a small difference of inputs grows. A padded layer gets the same probes as its unpadded self.
+
+    Args:
+        layer: Any JAX function from `[samples, ..., inputs]` to `[samples, ..., outputs]` that treats samples apart.
+        hidden: Inputs of the layer, `[samples, ..., inputs]`.
+        key: Key of the random signs.
+        probes: Number of random signs for each sample.
+        live_in: Number of inputs that are no padding; None means all.
+        live_out: Number of outputs that are no padding; None means all.
+
+    Returns:
+        A `Chi`. Its error does not include the scatter between initializations. If an output is not finite the status
+        is NOT_IDENTIFIED with NaN; for one sample and one probe it is TOO_FEW_POINTS and the error is NaN.
+
+    Raises:
+        ValueError: If hidden has fewer than two axes, or there is no probe.
+
+    References:
+        Doshi, He & Gromov (2023), NeurIPS.
+    """
+    hidden = jnp.asarray(hidden)
     if probes < 1 or hidden.ndim < 2:
-        raise ValueError(f"chi needs hidden [samples, ..., inputs] and a probe, got {hidden.shape} and {probes!r}")
+        raise ValueError(
+            f"hidden must have shape [samples, ..., inputs] and probes be at least 1, got {hidden.shape} and {probes!r}"
+        )
     live_in = hidden.shape[-1] if live_in is None else live_in
     inputs = jnp.arange(hidden.shape[-1])
 
     def signs(column):
         return jax.random.rademacher(jax.random.fold_in(key, column), (probes, *hidden.shape[:-1]), hidden.dtype)
 
-    # Every column from a key of its own, so that padding adds columns and changes none.
+    # Every column has its own key, so that padding adds columns and changes none.
     probe = jnp.where(inputs < live_in, jnp.moveaxis(jax.vmap(signs)(inputs), 0, -1), 0)
     change = jax.vmap(jax.linearize(layer, hidden)[1])(probe)
-    live_out = change.shape[-1] if live_out is None else live_out
-    squares = jnp.where(jnp.arange(change.shape[-1]) < live_out, jnp.square(change), 0)
-    outputs = live_out * math.prod(change.shape[2:-1])
+    live = jnp.asarray(change.shape[-1] if live_out is None else live_out)
+    squares = jnp.where(jnp.arange(change.shape[-1]) < live, jnp.square(change), 0)
+    outputs = live * math.prod(change.shape[2:-1])
     each = jnp.sum(squares.reshape(*squares.shape[:2], -1), axis=-1) / outputs
     scattered = jnp.mean(each, axis=0) if hidden.shape[0] > 1 else each[:, 0]
     value, se = _mean_and_error(scattered)
     finite = jnp.isfinite(value)
-    status = first_true((~finite, NOT_IDENTIFIED), (len(scattered) < 2, TOO_FEW_POINTS))
+    status = first_true((~finite, Status.NOT_IDENTIFIED), (len(scattered) < 2, Status.TOO_FEW_POINTS))
     return answered(Chi(value, se, status), finite)
 
 
-def propagate(layers, hidden, key, probes=1, *, live=None) -> Propagation:
-    """Signals of `hidden` `[samples, ..., units]` through a sequence of layers, each as `chi` takes them.
+def propagate(
+    layers: Sequence[Layer],
+    hidden: ArrayLike,
+    *,
+    key: Key[Array, ""],
+    probes: int = 1,
+    live: Sequence[ArrayLike | None] | None = None,
+) -> Propagation:
+    """Measure signals through a sequence of layers: their size, the angles between them, and chi of each layer.
 
-    variance: mean square of the units. correlation: cosine of two samples' units, averaged over all pairs. chi: of each
-    layer, at the signals that reach it. live: the live units of the input and of each layer's output, one more than
-    layers; None for all. Errors are those of the draw of the samples: of correlation by the jackknife (Arvesen 1969).
+    Args:
+        layers: Functions as `chi` takes them, the output of one being the input of the next.
+        hidden: Inputs of the first layer, `[samples, ..., units]`.
+        key: Key of the random signs of `chi`.
+        probes: Number of random signs for each sample.
+        live: Numbers of units that are no padding, of the input and of each layer's output; None means all.
+
+    Returns:
+        A `Propagation`.
+
+    Raises:
+        ValueError: If there are fewer than three samples, or not one more live widths than layers.
+
+    References:
+        Arvesen (1969), Ann. Math. Stat. 40, 2076: the jackknife of a mean over pairs.
     """
-    live = [None] * (len(layers) + 1) if live is None else live
-    if len(live) != len(layers) + 1 or hidden.shape[0] < 3:
-        raise ValueError(f"{len(layers)} layers need {len(layers) + 1} live widths, got {len(live)}; and 3 samples")
+    hidden, live = jnp.asarray(hidden), [None] * (len(layers) + 1) if live is None else live
+    if hidden.shape[0] < 3:
+        raise ValueError(f"hidden must have at least 3 samples, got {hidden.shape[0]}")
+    if len(live) != len(layers) + 1:
+        raise ValueError(f"live must have {len(layers) + 1} widths for {len(layers)} layers, got {len(live)}")
     sizes, angles, factors = [], [], []
     for depth, layer in enumerate([*layers, None]):
-        units = hidden.shape[-1] if live[depth] is None else live[depth]
+        width = live[depth]
+        units = jnp.asarray(hidden.shape[-1] if width is None else width)
         flat = jnp.where(jnp.arange(hidden.shape[-1]) < units, hidden, 0).reshape(len(hidden), -1)
         sizes.append(_mean_and_error(jnp.sum(jnp.square(flat), axis=1) / (units * math.prod(hidden.shape[1:-1]))))
         angles.append(_mean_cosine(flat))
         if layer is not None:
+            layer_key = jax.random.fold_in(key, depth)
             widths = {"live_in": live[depth], "live_out": live[depth + 1]}
-            factors.append(chi(layer, hidden, jax.random.fold_in(key, depth), probes, **widths)[:2])
+            factors.append(chi(layer, hidden, key=layer_key, probes=probes, **widths)[:2])
             hidden = layer(hidden)
-    return Propagation(*(jnp.stack(field) for pairs in (sizes, angles, factors) for field in zip(*pairs, strict=True)))
+    (variance, variance_se), (correlation, correlation_se), (factor, factor_se) = (
+        (jnp.stack(field) for field in zip(*pairs, strict=True)) for pairs in (sizes, angles, factors)
+    )
+    return Propagation(variance, variance_se, correlation, correlation_se, factor, factor_se)
 
 
 def phase_diagram(
-    activation, sigma_w, sigma_b, width, depth, key, *, samples=4, seeds=8, distribution="truncated_normal", at_once=16
+    activation: Activation,
+    sigma_w: ArrayLike,
+    sigma_b: ArrayLike,
+    width: int,
+    depth: int,
+    *,
+    key: Key[Array, ""],
+    samples: int = 4,
+    seeds: int = 8,
+    distribution: Distribution = "truncated_normal",
+    at_once: int = 16,
 ) -> PhaseDiagram:
-    """Measure what networks of `nnx.Linear` layers after an activation do, as Flax initializes them.
+    """Measure deep networks of `nnx.Linear` layers, each after an activation, as Flax initializes them.
 
-    sigma_w, sigma_b: broadcast to `[...]`. Weights are of `nnx.initializers.variance_scaling(sigma_w**2, "fan_in",
-    distribution)`, biases normal; every point has `seeds` networks of its own. Inputs are normal numbers of variance 1;
-    all is measured over the second half of `depth` layers, where signals have settled unless the point is critical.
+    Weights come from `nnx.initializers.variance_scaling(sigma_w**2, "fan_in", distribution)`, biases and inputs are
+    normal numbers, the inputs of variance 1. Everything is measured over the second half of the layers, where signals
+    have settled unless the point is critical. At finite width the theory of `mean_field` is right up to order
+    1 / width. Near a critical point correlations do not settle at any affordable depth, nor do variances there if the
+    activation is unbounded.
 
-    chi: mean square growth of a tangent vector from layer to layer. variance: mean square of the units. correlation:
-    cosine between different inputs. length: -1 / ln(chi), the layers over which squared distances of near inputs fall
-    by e, negative in the chaotic phase, where they grow (`scaling.depth_correlation`). Errors are those over the
-    networks, to be taken with Student's factor for seeds - 1 degrees of freedom: so they cover 90 to 97 %.
-    at_once: networks that are computed together.
+    Args:
+        activation: Elementwise JAX function.
+        sigma_w: Standard deviation of the weights times the root of the number of inputs, `[...]`.
+        sigma_b: Standard deviation of the biases, `[...]`; it broadcasts with sigma_w.
+        width: Units of a layer.
+        depth: Number of layers, at least 4.
+        key: Key of weights and inputs.
+        samples: Inputs of a network, at least 2.
+        seeds: Networks at each point, at least 2.
+        distribution: Distribution of the weights.
+        at_once: Networks that are computed together.
 
-    At finite width the theory is right up to order 1 / width, and near a critical point correlations, and with
-    unbounded activations variances, have not settled at any depth one can afford. status 1: chi is within two errors
-    of one. status 2: signals are not finite, NaN. ValueError with fewer than two seeds or samples, or four layers.
+    Returns:
+        A `PhaseDiagram`. Intervals take its errors times Student's factor for `seeds - 1` degrees of freedom.
+
+    Raises:
+        ValueError: If there are too few seeds, samples or layers.
+
+    Example:
+        >>> key = jax.random.key(0)
+        >>> found = jaxphase.rg.phase_diagram(jnp.tanh, jnp.linspace(0.5, 2, 7), 0.1, width=256, depth=32, key=key)
+        >>> found.chi  # below one in the ordered phase, above one in the chaotic
     """
     if seeds < 2 or samples < 2 or depth < 4:
-        raise ValueError(f"needs 2 seeds, 2 samples and depth 4 at least, got {seeds!r}, {samples!r} and {depth!r}")
+        raise ValueError(
+            f"seeds and samples must be at least 2 and depth at least 4, got {seeds!r}, {samples!r} and {depth!r}"
+        )
     sigma_w, sigma_b = jnp.broadcast_arrays(jnp.asarray(sigma_w, jnp.float32), jnp.asarray(sigma_b, jnp.float32))
     points = sigma_w.size
     each = (jnp.repeat(sigma.reshape(-1), seeds) for sigma in (sigma_w, sigma_b))
@@ -166,28 +286,44 @@ def phase_diagram(
         correlation_se=angle_se,
         length=length.length,
         length_se=length.length_se,
-        status=jnp.where(finite, length.status, NOT_IDENTIFIED),
+        status=jnp.where(finite, length.status, Status.NOT_IDENTIFIED),
     )
     return jax.tree.map(lambda field: field.reshape(sigma_w.shape), answered(result, finite))
 
 
-def criticality_index(chi, chi_se=None, alpha=None, alpha_se=None, *, threshold=0.8) -> Criticality:
-    """How near a network is to critical: `index = exp(-|ln chi|) = min(chi, 1 / chi)`, 1 at chi = 1 and else less.
+def criticality_index(
+    chi: ArrayLike,
+    chi_se: ArrayLike | None = None,
+    alpha: ArrayLike | None = None,
+    alpha_se: ArrayLike | None = None,
+    *,
+    threshold: float = 0.8,
+) -> Criticality:
+    """Tell how near a network is to critical, by `index = exp(-|ln chi|) = min(chi, 1 / chi)`.
 
-    |ln chi| = 1 / |xi_c| is the distance to the transition from order to chaos in the variable in which chi of many
-    layers multiplies; index is what is left of a squared difference, or of its growth undone, after one layer, and
-    index**depth after depth layers, so that with threshold = exp(-1 / depth) a network is critical if signals correlate
-    through all of it. phase: a `Phase`, critical if index >= threshold, else ordered (chi < 1) or chaotic.
+    The index is 1 at chi = 1. It is the share of a squared difference of inputs that one layer keeps (for chi > 1, the
+    inverse of its growth), and index**depth is that of depth layers. With `threshold = exp(-1 / depth)` a network is
+    critical if signals stay correlated through all of its layers.
 
-    spectral: the same of the tail of a spectrum, `exp(-|ln(alpha - 1)|)`, 1 at alpha = 2, where the sum of the
-    eigenvalues begins to diverge and eigenvalues fall as 1 / rank; NaN without alpha, or where there is no tail. It is
-    a number of its own and enters neither index nor phase: no length diverges at alpha = 2, and a network can be
-    critical without any tail (ReLU of variance 2, untrained) and have one far from criticality, which a minimum, a mean
-    or a product of the two would hide.
+    The spectral index is the same function of alpha - 1, with the exponent alpha of a spectrum's tail. It is 1 at
+    alpha = 2, where eigenvalues fall as 1 / rank and their sum begins to diverge. It enters neither index nor phase: no
+    length diverges at alpha = 2, a critical network may have no tail (ReLU of variance 2, untrained), and one far from
+    critical may have one. A minimum, mean or product of the two would hide this.
 
-    All `[...]`, broadcast. Errors are chi_se and alpha_se propagated, NaN without them; within an error of 1 the index
-    is too low by up to that error, as it is at most 1. status 1: ln chi is within two errors of the threshold, the
-    phase is open. status 2: chi is not positive or not finite; NaN, phase 0. ValueError for a threshold not in (0, 1).
+    Args:
+        chi: Factor on squared differences, `[...]`.
+        chi_se: Its standard error, `[...]`; without it errors are NaN.
+        alpha: Exponent of the tail of a spectrum, `[...]`, NaN where there is none.
+        alpha_se: Its standard error, `[...]`.
+        threshold: Lowest index of a critical network, between 0 and 1.
+
+    Returns:
+        A `Criticality`. As an index is at most 1, within an error of 1 it is too low by up to that error. The status is
+        AT_BOUND if ln chi is within two errors of the threshold, so that the phase is open, and NOT_IDENTIFIED with NaN
+        if chi is not positive or not finite.
+
+    Raises:
+        ValueError: If threshold is not between 0 and 1.
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must be between 0 and 1, got {threshold!r}")
@@ -195,35 +331,41 @@ def criticality_index(chi, chi_se=None, alpha=None, alpha_se=None, *, threshold=
     dtype = jnp.promote_types(jnp.result_type(*given, float), jnp.float32)
     chi, chi_se, alpha, alpha_se = jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in given))
     index, index_se = _nearness(chi, chi_se)
+    spectral, spectral_se = _nearness(alpha - 1, alpha_se)
     known = jnp.isfinite(index)
     outside = jnp.where(chi < 1, Phase.ORDERED, Phase.CHAOTIC)
     open_phase = jnp.abs(jnp.log(index / threshold)) < 2 * index_se / index
     return Criticality(
-        index,
-        index_se,
-        jnp.where(known & (index < threshold), outside, Phase.CRITICAL).astype(jnp.int32),
-        *_nearness(alpha - 1, alpha_se),
-        jnp.where(known, jnp.where(open_phase, AT_BOUND, 0), NOT_IDENTIFIED).astype(jnp.int32),
+        index=index,
+        index_se=index_se,
+        phase=jnp.where(known & (index < threshold), outside, Phase.CRITICAL).astype(jnp.int32),
+        spectral=spectral,
+        spectral_se=spectral_se,
+        status=jnp.where(known, jnp.where(open_phase, Status.AT_BOUND, Status.OK), Status.NOT_IDENTIFIED).astype(
+            jnp.int32
+        ),
     )
 
 
-def _nearness(ratio, se):
-    """`min(ratio, 1 / ratio)` and its error, NaN for a ratio that is none."""
+def _nearness(
+    ratio: Float[Array, "*batch"], se: Float[Array, "*batch"]
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+    """`min(ratio, 1 / ratio)` and its error, NaN unless the ratio is positive and finite."""
     known = (ratio > 0) & jnp.isfinite(ratio)
     ratio = jnp.where(known, ratio, 1)
     index = jnp.minimum(ratio, 1 / ratio)
     return jnp.where(known, index, jnp.nan), jnp.where(known, index * se / ratio, jnp.nan)
 
 
-def _mean_and_error(values):
+def _mean_and_error(values: Float[Array, "samples *shape"]) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
     """Mean over the first axis and its standard error, NaN from a single value."""
     count = values.shape[0]
     spread = jnp.std(values, axis=0, ddof=1) if count > 1 else jnp.full(values.shape[1:], jnp.nan, values.dtype)
     return jnp.mean(values, axis=0), spread / math.sqrt(count)
 
 
-def _mean_cosine(rows):
-    """Mean cosine of all pairs of rows `[samples, units]`, and its error by leaving out one row after another."""
+def _mean_cosine(rows: Float[Array, "samples units"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Mean cosine of all pairs of rows, and its jackknife error over rows."""
     count = len(rows)
     norm = jnp.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / jnp.where(norm > 0, norm, 1)
@@ -234,7 +376,17 @@ def _mean_cosine(rows):
 
 
 @functools.partial(jax.jit, static_argnames=("activation", "width", "depth", "samples", "distribution", "at_once"))
-def _networks(activation, sigma_w, sigma_b, keys, width, depth, samples, distribution, at_once):
+def _networks(
+    activation: Activation,
+    sigma_w: Float[Array, " networks"],
+    sigma_b: Float[Array, " networks"],
+    keys: Key[Array, " networks"],
+    width: int,
+    depth: int,
+    samples: int,
+    distribution: Distribution,
+    at_once: int,
+) -> tuple[Float[Array, "networks {depth}"], Float[Array, "networks {depth}"], Float[Array, "networks {depth}"]]:
     """Growth of a tangent, mean square of the units and cosine between inputs, `[networks, depth]`."""
     from flax import nnx
 
@@ -248,7 +400,7 @@ def _networks(activation, sigma_w, sigma_b, keys, width, depth, samples, distrib
             hidden, tangent = signal
             linear = nnx.Linear(width, width, kernel_init=kernel_init, bias_init=bias_init, rngs=nnx.Rngs(key))
             hidden, change = jax.jvp(lambda hidden: linear(activation(hidden)), (hidden,), (tangent,))
-            growth = jnp.sum(jnp.square(change), axis=1, keepdims=True)  # of a tangent of length 1
+            growth = jnp.sum(jnp.square(change), axis=1, keepdims=True)  # the tangent has length 1
             unit = hidden / jnp.linalg.norm(hidden, axis=1, keepdims=True)
             cosine = jnp.sum(unit * jnp.roll(unit, 1, axis=0), axis=1)
             return (hidden, change / jnp.sqrt(growth)), (

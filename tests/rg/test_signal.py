@@ -34,13 +34,13 @@ def test_chi_is_the_squared_norm_of_the_jacobian_per_output():
     weight = rng.standard_normal((12, 20)).astype(np.float32)
     hidden = rng.standard_normal((400, 3, 12)).astype(np.float32)
     layer = lambda hidden: jnp.sin(hidden) @ weight  # noqa: E731
-    found = chi(layer, jnp.asarray(hidden), KEY, 4)
+    found = chi(layer, jnp.asarray(hidden), key=KEY, probes=4)
     exact = np.sum(np.square(np.cos(hidden)[..., None] * weight), axis=(1, 2, 3)) / 60
     # Random signs are exact for no layer, but for the scatter that the error tells.
     assert abs(found.value - exact.mean()) < 3 * found.se
     assert found.se < 0.03 * found.value
     mixing = lambda hidden: jnp.flip(hidden, 1) * 2.0  # noqa: E731
-    assert chi(mixing, jnp.asarray(hidden), KEY).value == pytest.approx(4, rel=1e-5)
+    assert chi(mixing, jnp.asarray(hidden), key=KEY).value == pytest.approx(4, rel=1e-5)
 
 
 def test_two_errors_hold_chi_in_95_of_100():
@@ -49,7 +49,7 @@ def test_two_errors_hold_chi_in_95_of_100():
 
     def one(key):
         draw, probe = jax.random.split(key)
-        return chi(layer, jax.random.normal(draw, (50, 16)), probe)
+        return chi(layer, jax.random.normal(draw, (50, 16)), key=probe)
 
     found = jax.jit(jax.vmap(one))(jax.random.split(KEY, 300))
     pull = (found.value - jnp.sum(jnp.square(weight)) / 2 / 16) / found.se
@@ -61,28 +61,28 @@ def test_padding_changes_no_signal():
     weight, hidden = rng.standard_normal((10, 6)), rng.standard_normal((5, 2, 10))
     wide = np.pad(weight, ((0, 6), (0, 3))), np.pad(hidden, ((0, 0), (0, 0), (0, 6)))
     of = lambda weight: lambda hidden: jnp.tanh(hidden) @ weight  # noqa: E731
-    alone = jax.jit(lambda h: propagate([of(weight), of(weight.T)], h, KEY, 3))(hidden)
-    padded = jax.jit(lambda h, live: propagate([of(wide[0]), of(wide[0].T)], h, KEY, 3, live=live))(
+    alone = jax.jit(lambda h: propagate([of(weight), of(weight.T)], h, key=KEY, probes=3))(hidden)
+    padded = jax.jit(lambda h, live: propagate([of(wide[0]), of(wide[0].T)], h, key=KEY, probes=3, live=live))(
         wide[1], [10, 6, 10]
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-6), alone, padded)
 
 
 def test_chi_without_an_answer_says_so():
-    once = chi(jnp.tanh, jnp.ones((1, 4)), KEY)
+    once = chi(jnp.tanh, jnp.ones((1, 4)), key=KEY)
     assert (once.status, np.isnan(once.se), np.isfinite(once.value)) == (3, True, True)
-    assert chi(jnp.sqrt, jnp.zeros((3, 4)), KEY).status == 2
+    assert chi(jnp.sqrt, jnp.zeros((3, 4)), key=KEY).status == 2
     with pytest.raises(ValueError, match=r"\(4,\)"):
-        chi(jnp.tanh, jnp.ones(4), KEY)
-    with pytest.raises(ValueError, match="3 live widths, got 1"):
-        propagate([jnp.tanh] * 2, jnp.ones((3, 4)), KEY, live=[4])
+        chi(jnp.tanh, jnp.ones(4), key=KEY)
+    with pytest.raises(ValueError, match="live must have 3 widths for 2 layers, got 1"):
+        propagate([jnp.tanh] * 2, jnp.ones((3, 4)), key=KEY, live=[4])
 
 
 def test_signals_follow_the_maps_of_mean_field_theory():
     width, depth, sigma_w, sigma_b = 700, 6, 1.5**0.5, 0.2**0.5
     shared = jax.random.normal(KEY, (1, width))
     hidden = 1.5 * (0.6 * shared + 0.8 * jax.random.normal(jax.random.key(1), (12, width)))
-    found = propagate(tanh_stack(width, depth, sigma_w, sigma_b), hidden, jax.random.key(2))
+    found = propagate(tanh_stack(width, depth, sigma_w, sigma_b), hidden, key=jax.random.key(2))
     q, c, expected = 2.25, 0.36, []
     for _ in range(depth + 1):
         expected.append((q, c, fixed_point(jnp.tanh, sigma_w, sigma_b).chi))
@@ -97,7 +97,7 @@ def test_signals_follow_the_maps_of_mean_field_theory():
 
 def test_the_correlation_has_the_error_of_its_samples():
     hidden = np.random.default_rng(3).standard_normal((200, 10, 6)).astype(np.float32) + 0.7
-    found = jax.jit(jax.vmap(lambda hidden: propagate([jnp.tanh], hidden, KEY)))(hidden)
+    found = jax.jit(jax.vmap(lambda hidden: propagate([jnp.tanh], hidden, key=KEY)))(hidden)
     values, errors = np.asarray(found.correlation[:, 0]), np.asarray(found.correlation_se[:, 0])
     assert np.std(values) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.25)
     unit = hidden[0] / np.linalg.norm(hidden[0], axis=1, keepdims=True)
@@ -120,7 +120,7 @@ def test_pairs_of_inputs_approach_one_another_over_the_length_of_theory():
 
 
 def test_relu_is_critical_at_two():
-    found = phase_diagram(jax.nn.relu, 2**0.5, 0.0, 128, 32, KEY, seeds=64, distribution="uniform")
+    found = phase_diagram(jax.nn.relu, 2**0.5, 0.0, 128, 32, key=KEY, seeds=64, distribution="uniform")
     assert found.chi == pytest.approx(1, abs=0.01)
     assert found.chi_se < 0.006
     assert found.status == 1
@@ -130,7 +130,7 @@ def test_tanh_is_critical_where_mean_field_theory_says():
     sigma_b = 0.05**0.5
     critical = critical_line(jnp.tanh, sigma_b).sigma_w ** 2
     square = critical * np.array([0.7, 0.78, 0.85, 0.9, 1.12, 1.2, 1.3, 1.4])
-    found = phase_diagram(jnp.tanh, np.sqrt(square), sigma_b, 128, 28, KEY, seeds=24, distribution="uniform")
+    found = phase_diagram(jnp.tanh, np.sqrt(square), sigma_b, 128, 28, key=KEY, seeds=24, distribution="uniform")
     theory = fixed_point(jnp.tanh, np.sqrt(square), sigma_b)
     np.testing.assert_array_less(np.abs(found.chi - theory.chi), 4.1 * found.chi_se)
     np.testing.assert_array_less(np.abs(found.variance - theory.variance), 4.1 * found.variance_se)
@@ -167,4 +167,4 @@ def test_the_spectral_index_is_one_at_alpha_two_and_enters_nothing_else():
 
 def test_a_phase_diagram_needs_seeds():
     with pytest.raises(ValueError, match="got 1"):
-        phase_diagram(jnp.tanh, 1.0, 0.1, 8, 8, KEY, seeds=1)
+        phase_diagram(jnp.tanh, 1.0, 0.1, 8, 8, key=KEY, seeds=1)

@@ -1,6 +1,7 @@
 """Against spectra whose law is known: noise, spikes of the known threshold, samples of a power law."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
@@ -68,7 +69,7 @@ def test_padding_permutation_transposition_and_scale_change_nothing(one_spectrum
     matrix = np.arange(1, 41)[:, None] ** -0.5 * noise((40, 60), 1)
     padded = np.zeros((3, 64, 64), np.float32)
     padded[:, :40, :60] = matrix, matrix[rng.permutation(40)][:, rng.permutation(60)], 100 * matrix
-    alone, together = one_spectrum(matrix), one_spectrum(padded, [40] * 3, 60)
+    alone, together = one_spectrum(matrix), one_spectrum(padded, np.full(3, 40), 60)
     assert alone.status == 0
     transposed = one_spectrum(matrix.T)
     for name, field in alone._asdict().items():
@@ -175,7 +176,8 @@ def test_the_exponent_is_clausets():
 
 def of_values(eigenvalues) -> PowerTail:
     """`spectral_exponent` of eigenvalues, without the matrix."""
-    one = jax.jit(lambda values: power_tail(values, values.shape[-1], values.shape[-1], np.True_))
+    side = jnp.float32(np.shape(eigenvalues)[-1])
+    one = jax.jit(lambda values: power_tail(values, side, side, jnp.bool_(True)))
     return jax.lax.map(one, np.sqrt(eigenvalues).astype(np.float32))
 
 

@@ -1,18 +1,19 @@
 """What the renormalization of a family says: beta functions of its couplings, fixed points and their exponents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
 from jaxphase import rg
+from jaxphase.errors import InputError
 from jaxphase.rg.measured_flow import FlowKind
 from jaxphase.rg.signal import Phase
-from jaxphase.runtime.files import plain, write_json
+from jaxphase.runtime.files import plain, read_json, write_json
 
 SCALE = 2.0  # a step halves the units
 # Chi-squared per degree of freedom above which the steps do not follow one map: they scatter about the best one by more
@@ -141,6 +142,29 @@ def write_flow(family: FamilyFlow, path: str | Path) -> None:
         "linearized": {"couplings": list(FOLLOWED), "y": family.y, "y_se": family.y_se},
     }
     write_json(plain(content, pairs=(Estimate,)), path)
+
+
+def read_flow(path: str | Path) -> FamilyFlow | None:
+    """Read a flow that `write_flow` has written; None without that file, InputError for another one."""
+    stored = read_json(Path(path))
+    if stored is None:
+        return None
+    try:
+        flows = tuple(CouplingFlow(**_fields(entry)) for entry in stored["flows"])
+        phase = np.vectorize(lambda name: Phase[name.upper()].value, otypes=[int])(stored["phase"])
+        y, y_se = (np.array(stored["linearized"][name], float) for name in ("y", "y_se"))
+        return FamilyFlow(flows, phase, y, y_se)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} holds no flow of this version ({error}): renormalize the sweep again.") from error
+
+
+def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a flow from their entry in a file, with NaN for null."""
+    plain_fields = {name: np.nan if value is None else value for name, value in entry.items()}
+    arrays = {name: np.array(entry[name], float) for name in ("midpoint", "beta", "beta_se")}
+    pairs = {name: np.array(entry[name], float).tolist() for name in ("interval", "y", "nu")}
+    named = {"kind": FlowKind[entry["kind"].upper()], "interval": tuple(pairs["interval"])}
+    return plain_fields | arrays | named | {name: Estimate(*pairs[name]) for name in ("y", "nu")}
 
 
 def _flow(dataset: xr.Dataset, layer: int, name: str, coupling: Coupling) -> CouplingFlow:

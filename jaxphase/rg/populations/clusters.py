@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxphase.detect.status import Status, first_true
+
 from ...detect.correlation import correlation_length
-from ...detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
 from .halves import as_activations, choosing_and_measuring, in_halves, jackknife, mean_of_halves, usable
 from .levels import LEAST_SPECTRUM, measure_clusters
 
@@ -175,7 +176,7 @@ def _spectrum(fit: _Fit, spectrum, top):
     known = fit.known[:, None] & (rank <= size) & (size >= LEAST_SPECTRUM) & (size <= top) & (spectrum[0] > round_off)
     use = known & fit.fitted[:, None] & (rank >= _FIRST_RANK) & (rank <= _LAST_RANK * size)
     slope, error = jackknife(-_slope(np.log(rank), log_spectrum, use), fit.used)
-    mu = _exponent(slope, error, (jnp.sum(use) < _LEAST_SIZES, TOO_FEW_POINTS))
+    mu = _exponent(slope, error, (jnp.sum(use) < _LEAST_SIZES, Status.TOO_FEW_POINTS))
     return _profile(fit, log_spectrum, known, logarithm=True), mu
 
 
@@ -191,8 +192,8 @@ def _line(fit: _Fit, values, defined) -> Exponent:
     """The slope of `[1 + blocks + 2, levels]` over the logarithms of the sizes at which they are defined."""
     use = fit.fitted & defined
     slope, error = jackknife(_slope(np.log(fit.size), values, use), fit.used)
-    few = (jnp.sum(fit.fitted) < _LEAST_SIZES, TOO_FEW_POINTS)
-    return _exponent(slope, error, few, (jnp.sum(use) < _LEAST_SIZES, NOT_IDENTIFIED))
+    few = (jnp.sum(fit.fitted) < _LEAST_SIZES, Status.TOO_FEW_POINTS)
+    return _exponent(slope, error, few, (jnp.sum(use) < _LEAST_SIZES, Status.NOT_IDENTIFIED))
 
 
 def _slope(x, y, use):

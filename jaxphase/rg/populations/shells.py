@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
+from jaxphase.detect.status import Status, first_true
+
 from .halves import as_activations, choosing_and_measuring, in_halves, jackknife, mean_of_halves, moments, usable
 
 
@@ -76,7 +77,7 @@ def _flow(x, *, blocks, factor):
     with jax.default_matmul_precision("highest"):
         variance, kurtosis = jax.tree.map(mean_of_halves, choosing_and_measuring(halves, measure))
     used, enough = usable(halves.present)
-    status = first_true((~enough, TOO_FEW_POINTS), (number < 2, NOT_IDENTIFIED))
+    status = first_true((~enough, Status.TOO_FEW_POINTS), (number < 2, Status.NOT_IDENTIFIED))
     share = variance / jnp.where(variance[:, :1] > 0, variance[:, :1], 1)
     numbers = (*jackknife(share, used), *jackknife(kurtosis, used))
     return MomentumFlow(modes, *(jnp.where(status == 0, a, jnp.nan) for a in numbers), status)

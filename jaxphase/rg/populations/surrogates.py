@@ -24,12 +24,12 @@ def same_spectrum(key, activations):
     return _each(_same_spectrum, key, activations)
 
 
-def phase_randomised(key, activations):
+def phase_randomized(key, activations):
     """Time series, samples in order, with the same phases added to every unit's Fourier components: a stationary linear
     Gaussian process with the autocorrelations and the cross-correlations of the activations at all lags of the ring of
     samples (Theiler et al. 1992, Physica D 58, 77; Prichard & Theiler 1994, Phys. Rev. Lett. 73, 951). The mean and the
     covariance over the samples are those of the activations exactly. A missing sample counts as the mean."""
-    return _each(_phase_randomised, key, activations)
+    return _each(_phase_randomized, key, activations)
 
 
 def _each(surrogate, key, activations):
@@ -68,7 +68,7 @@ def _same_spectrum(key, x, present):
     return mean + draws @ triangle / jnp.sqrt(jnp.maximum(many - 1, 1))
 
 
-def _phase_randomised(key, x, present):
+def _phase_randomized(key, x, present):
     mean, deviation = _centred(x, present)
     waves = jnp.fft.rfft(deviation, axis=0)
     angle = 2 * jnp.pi * jax.random.uniform(key, (len(waves), 1), x.dtype)

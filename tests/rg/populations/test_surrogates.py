@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxphase.rg.populations.surrogates import phase_randomised, same_spectrum, shuffled
+from jaxphase.rg.populations.surrogates import phase_randomized, same_spectrum, shuffled
 
 KEY = jax.random.key(0)
 
@@ -59,7 +59,7 @@ def test_more_units_than_samples_have_a_covariance_of_their_rank():
 @pytest.mark.parametrize("samples", [500, 501])
 def test_random_phases_keep_all_correlations_over_time(samples):
     x = np.nan_to_num(activations()[:samples], nan=1.0)
-    y = np.asarray(phase_randomised(KEY, x))
+    y = np.asarray(phase_randomized(KEY, x))
     a, b = x - x.mean(0), y - y.mean(0)
     for lag in (0, 1, 2, 5):
         wanted, got = (v.T @ np.roll(v, lag, axis=0) / samples for v in (a, b))
@@ -70,7 +70,7 @@ def test_random_phases_keep_all_correlations_over_time(samples):
 
 def test_lanes_have_surrogates_of_their_own():
     x = np.stack([activations()[:100]] * 2)
-    for surrogate in (shuffled, same_spectrum, phase_randomised):
+    for surrogate in (shuffled, same_spectrum, phase_randomized):
         y = np.asarray(surrogate(KEY, x))
         assert y.shape == x.shape
         assert not np.array_equal(y[0], y[1], equal_nan=True)

@@ -6,7 +6,7 @@ import pytest
 
 from jaxphase.rg.populations.clusters import cluster_flow
 from jaxphase.rg.populations.pairing import pair, pair_and_sum
-from jaxphase.rg.populations.phenomenological import COMPARED, SURROGATES, PopulationKind, phenomenological
+from jaxphase.rg.populations.phenomenology import COMPARED, SURROGATES, PopulationKind, phenomenological
 from jaxphase.rg.populations.shells import momentum_flow
 from jaxphase.systems.ising import CRITICAL_COUPLING, configurations
 
@@ -165,7 +165,7 @@ def test_what_is_not_there_changes_nothing_and_what_cannot_be_said_is_nan(flows)
 @pytest.fixture(scope="module")
 def ising():
     couplings = np.array([CRITICAL_COUPLING] * 2 + [0.05])
-    spins = configurations(jax.random.key(3), couplings, 16, 1600, every=4, burn=50)
+    spins = configurations(couplings, 16, 1600, key=jax.random.key(3), every=4, burn=50)
     return np.asarray(spins, np.float32).reshape(3, 1600, 256)
 
 

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from .clusters import ClusterFlow, cluster_flow
-from .surrogates import phase_randomised, same_spectrum, shuffled
+from .surrogates import phase_randomized, same_spectrum, shuffled
 
-SURROGATES = ("shuffled", "same_spectrum", "phase_randomised")
+SURROGATES = ("shuffled", "same_spectrum", "phase_randomized")
 COMPARED = ("alpha", "beta", "mu", "z", "omega", "kurtosis")
 
 # A difference is seen from three errors on, and is none if three errors are at most so large, of alpha and of kurtosis.
@@ -73,7 +73,7 @@ def phenomenological(
     few samples its alpha and mu are a little above those of the activations (0.03 for 8 samples a unit, all iid).
     """
     x = jnp.asarray(activations)
-    makers = (shuffled, same_spectrum, phase_randomised)[: 3 if time else 2]
+    makers = (shuffled, same_spectrum, phase_randomized)[: 3 if time else 2]
     made = [make(key, x) for make, key in zip(makers, jax.random.split(key, len(makers)), strict=True)]
     options = {"blocks": blocks, "smallest": smallest, "largest": largest, "silent_at": silent_at, "time": time}
     flows = cluster_flow(jnp.stack([x.astype(made[0].dtype), *made]), **options)

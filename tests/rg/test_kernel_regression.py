@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from jaxphase.rg.kernel_flow import kernel_flow
+from jaxphase.rg.kernel_regression import kernel_flow
 
 MODES, SAMPLES, RIDGE, NOISE = 300, 40, 1e-3, 0.05
 SPECTRUM = np.arange(1.0, MODES + 1) ** -1.5

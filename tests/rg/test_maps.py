@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxphase.rg.flow import Direction, FixedPointKind, fixed_points, flow
+from jaxphase.rg.beta_function import flow
+from jaxphase.rg.maps import Direction, FixedPointKind, fixed_points
 from jaxphase.systems import renormalization_maps as maps
 
 

@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
-from jaxphase.rg.linearize import critical_exponents, linearized
+from jaxphase.rg.linearization import critical_exponents, linearized
 from jaxphase.scaling.universality import identify_universality_class
 from jaxphase.systems import ising
 from jaxphase.systems.block_spins import even_operators, majority, odd_operators
@@ -33,7 +34,7 @@ def test_the_map_is_that_of_all_states_within_honest_errors(of):
     spins, weight, exact = of_four_by_four(0.3, operators)
     rng = np.random.default_rng(0)
     drawn = jnp.asarray(spins[rng.choice(len(weight), (200, 600), p=weight)])
-    found = linearized(operators(drawn), operators(majority(jax.random.key(0), drawn)), 2)
+    found = linearized(operators(drawn), operators(majority(drawn, key=jax.random.key(0))), 2)
     eigenvalues = np.sort(np.linalg.eigvals(exact))[::-1]
     assert np.all(found.status == 0)
     for name, truth in (("matrix", exact), ("eigenvalues", eigenvalues), ("y", np.log2(eigenvalues))):
@@ -46,7 +47,7 @@ def test_the_map_is_that_of_all_states_within_honest_errors(of):
 
 def test_free_spins_flow_to_the_trivial_fixed_point():
     spins = 2 * jax.random.bernoulli(jax.random.key(1), 0.5, (3000, 16, 16)).astype(jnp.int8) - 1
-    blocks = majority(jax.random.key(2), spins)
+    blocks = majority(spins, key=jax.random.key(2))
     # A majority of four follows each of its spins by <|s1 + s2 + s3 + s4|> / 4 = 3/8, two blocks a pair across their
     # border by its square. Fields are multiplied by 4 * 3/8, and two of the bonds join the same two blocks. This is
     # neither 2 nor 2**1.875 of the critical point.
@@ -60,8 +61,10 @@ def test_free_spins_flow_to_the_trivial_fixed_point():
 def test_the_critical_ising_model_has_its_exponents():
     # Swendsen (1979): y_t = 1, y_h = 15/8 from the second step and two operators on.
     key, *keys = jax.random.split(jax.random.key(3), 3)
-    once = majority(keys[0], ising.configurations(key, [ising.CRITICAL_COUPLING], 32, 3000, replicas=20, every=4)[0])
-    twice = majority(keys[1], once)
+    critical = np.array([ising.CRITICAL_COUPLING])
+    drawn = ising.configurations(critical, 32, 3000, key=key, replicas=20, every=4)[0]
+    once = majority(drawn, key=keys[0])
+    twice = majority(once, key=keys[1])
     even, odd = (linearized(of(once)[:, :2], of(twice)[:, :2], 2) for of in (even_operators, odd_operators))
     assert abs(even.y[0] - 1) < 3 * even.y_se[0] < 0.08
     assert abs(odd.y[0] - 1.875) < 3 * odd.y_se[0] + 0.001 < 0.008
@@ -106,7 +109,8 @@ def test_what_has_no_exponent_or_cannot_be_solved_says_so():
     np.testing.assert_allclose(found.matrix[6], np.diag([0.5, 2.0]), atol=1e-5)
 
 
-def test_mistakes_are_refused():
+def test_mistakes_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users run it
     some = np.ones((6, 2))
     with pytest.raises(ValueError, match=r"fine \(3, 2\) and coarse \(6, 2\)"):
         linearized(some[:3], some, 2)
