@@ -1,7 +1,8 @@
 """The documentation site: `python -m sphinx -W -c docs docs/pages docs/site`, every warning an error.
 
 Pages are Markdown. What can be read from the program is not written twice: `extensions` makes the reference from
-docstrings, the command line from its --help and the description of analysis.json from its JSON Schema.
+docstrings, the command line from its --help, the description of analysis.json from its JSON Schema, and tables of
+measured numbers from the JSON of experiments and benchmarks.
 """
 
 import os
@@ -25,7 +26,7 @@ extensions = [
     "extensions.measured",
     "extensions.links",
 ]
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 3
 
 smartquotes = False  # they would change code in docstrings

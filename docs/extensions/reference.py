@@ -1,28 +1,35 @@
 """```{reference} jaxphase.detect``` is replaced by the public names of that module, with their docstrings.
 
 Names are those of `__all__`, or without it the public functions and classes that the module defines. Docstrings are
-read as Markdown, with two liberties: asterisks are never emphasis, and lines that are laid out in columns stay as they
-are.
+Markdown with the sections of `SECTIONS`; outside of code, asterisks are never emphasis. What `jaxphase` itself exports
+is described on its page, and only listed on that of the room that it comes from.
 """
 
-import dataclasses
+import enum
 import inspect
 import re
+import textwrap
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import stringify_signature
+
+import jaxphase
 
 FENCE = ":" * 8
-# A field of a class body, with the comment that may stand behind it.
-FIELD = re.compile(r"^    (\w+): .*?(?:\s#\s(.*))?$", re.MULTILINE)
-# Two words or more, then several spaces, then more.
-IN_COLUMNS = re.compile(r"\S {3,}\S")
-
-# In signatures names stand without these before them.
-ELSEWHERE = ("jaxphase", "jax", "numpy", "xarray", "pathlib", "typing", "collections", "flax", "matplotlib", "pandas")
+SECTIONS = {
+    "Args": "param {}",
+    "Attributes": "ivar {}",
+    "Raises": "raises {}",
+    "Returns": "returns",
+    "Example": "",
+    "References": "",
+}
+HEADING = re.compile(rf"^({'|'.join(SECTIONS)}):\n((?:[ ]{{4}}.*(?:\n|$)|\n)+)", re.MULTILINE)
+ENTRY = re.compile(r"^(\*{0,2}[\w., ]+): ", re.MULTILINE)
 
 
 def setup(app):
@@ -52,10 +59,15 @@ class Reference(SphinxDirective):
 def page(module: ModuleType, only: list[str] | None = None) -> str:
     """Markdown on a module: its docstring, a table of its names, or of some only, and an entry for each."""
     names = public(module) if only is None else [(name, getattr(module, name)) for name in only]
-    rows = "\n".join(f"| [`{name}`](#{module.__name__}.{name}) | {summary(thing)} |" for name, thing in names)
-    table = f"| name | |\n| --- | --- |\n{rows}"
-    entries = "\n\n".join(entry(*pair) for pair in names)
-    return "\n\n".join((markdown(inspect.getdoc(module) or ""), table, entries))
+    described = [(name, thing) for name, thing in names if module is jaxphase or not exported(name, thing)]
+    rows = [f"| {_link(module, name, (name, thing) in described)} | {summary(thing)} |" for name, thing in names]
+    table = "\n".join(("| name | |", "| --- | --- |", *rows))
+    entries = [entry(name, thing, alias=module is jaxphase) for name, thing in described]
+    return "\n\n".join((markdown(inspect.getdoc(module) or ""), table, *entries))
+
+
+def _link(module: ModuleType, name: str, here: bool) -> str:
+    return f"[`{name}`](#{module.__name__}.{name})" if here else f"`jaxphase.{name}`"
 
 
 def public(module: ModuleType) -> list[tuple[str, Any]]:
@@ -69,14 +81,20 @@ def public(module: ModuleType) -> list[tuple[str, Any]]:
     return sorted(things, key=lambda pair: (1 if inspect.isclass(pair[1]) else 2 * (not callable(pair[1])), pair[0]))
 
 
-def entry(name: str, thing: Any) -> str:
-    """A name with its signature and docstring."""
+def exported(name: str, thing: Any) -> bool:
+    """Whether `jaxphase.name` is this very thing."""
+    return name in jaxphase.__all__ and getattr(jaxphase, name) is thing
+
+
+def entry(name: str, thing: Any, alias: bool = False) -> str:
+    """A name with its signature and docstring; with `alias` it is found by the name that it has in its room too."""
+    canonical = f":canonical: {'.'.join(thing.__module__.split('.')[:2])}.{name}\n" if alias else ""
     if inspect.isclass(thing):
-        methods = "\n\n".join(_methods(thing))
-        return _directive("class", f"{name}{_signature(thing)}", f"{_words(thing)}\n\n{_fields(thing)}\n\n{methods}")
+        body = "\n\n".join((_words(thing), _members(thing), *_methods(thing)))
+        return _directive("class", f"{name}{_signature(thing)}", canonical + "\n" + body)
     if callable(thing):
-        return _directive("function", f"{name}{_signature(thing)}", _words(thing))
-    return _directive("data", name, f"`{thing!r}`" if isinstance(thing, tuple | int | float) else _listed(thing))
+        return _directive("function", f"{name}{_signature(thing)}", f"{canonical}\n{_words(thing)}")
+    return _directive("data", name, f"\n`{thing!r}`" if isinstance(thing, tuple | int | float) else _listed(thing))
 
 
 def summary(thing: Any) -> str:
@@ -89,26 +107,41 @@ def summary(thing: Any) -> str:
 
 
 def markdown(docstring: str) -> str:
-    """Markdown of a docstring: blocks in columns fenced, asterisks outside of code escaped."""
-    blocks = [_block(block) for block in re.split(r"\n\s*\n", docstring.strip("\n"))]
-    return "\n\n".join(blocks)
+    """Markdown of a docstring: its sections as lists of fields, code as a block, asterisks outside of code escaped."""
+    pieces, end = [], 0
+    for section in HEADING.finditer(docstring):
+        pieces += [_escaped(docstring[end : section.start()]), _section(section[1], textwrap.dedent(section[2]))]
+        end = section.end()
+    return "\n\n".join((*pieces, _escaped(docstring[end:])))
 
 
-def _block(block: str) -> str:
-    lines = block.split("\n")
-    if all(line.startswith("    ") for line in lines):
-        return block
-    if sum(bool(IN_COLUMNS.search(line)) for line in lines) >= 2:
-        return f"```text\n{block}\n```"
+def _section(title: str, body: str) -> str:
+    if title == "Example":
+        return f"```pycon\n{body.strip()}\n```"
+    if title == "References":
+        return f"References: {_escaped(body.strip())}"
+    if title == "Returns":
+        return _field("returns", body)
+    _, *entries = ENTRY.split(body)
+    pairs = zip(entries[::2], entries[1::2], strict=True)
+    return "\n".join(_field(SECTIONS[title].format(name.lstrip("*")), text) for name, text in pairs)
+
+
+def _field(name: str, text: str) -> str:
+    first, _, more = text.strip().partition("\n")
+    return f":{name}: {_escaped(first)}\n{textwrap.indent(_escaped(textwrap.dedent(more)), '    ')}".rstrip()
+
+
+def _escaped(text: str) -> str:
     # Every second piece is code.
-    pieces = re.split(r"(`[^`]*`)", block)
-    return "".join(p if i % 2 else re.sub(r"([*<|])", r"\\\1", p) for i, p in enumerate(pieces))
+    pieces = re.split(r"(`[^`]*`)", text)
+    return "".join(piece if i % 2 else re.sub(r"([*<])", r"\\\1", piece) for i, piece in enumerate(pieces))
 
 
 def _directive(kind: str, signature: str, body: str) -> str:
     # The body's own fences are of backticks, and an entry within an entry has a shorter fence of colons.
     fence = ":" * 6 if kind in ("method", "property") else FENCE
-    return f"{fence}{{py:{kind}}} {signature}\n\n{body}\n\n{fence}"
+    return f"{fence}{{py:{kind}}} {signature}\n{body}\n\n{fence}"
 
 
 def _docstring(thing: Any) -> str:
@@ -123,30 +156,22 @@ def _words(thing: Any) -> str:
 
 
 def _signature(thing: Any) -> str:
+    if inspect.isclass(thing) and issubclass(thing, enum.Enum):
+        return ""
     try:
         signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return "()"
-    if inspect.isclass(thing):  # fields are listed below, with their types
-        plain = [entry.replace(annotation=entry.empty) for entry in signature.parameters.values()]
-        signature = signature.replace(parameters=plain, return_annotation=signature.empty)
-    text = str(signature).replace("NoneType", "None")
-    text = re.sub(r"<function [^ ]*<lambda> at \w+>", "...", text)
-    text = re.sub(r"<\w+ '?(?:[\w.]*\.)?(\w+)'?(?: at \w+)?>", r"\1", text)  # other functions and classes as defaults
-    return re.sub(rf"\b(?:{'|'.join(ELSEWHERE)})\.(?:\w+\.)*(?=\w)", "", text)
+    # The fields of a class are listed below it, with their types.
+    text = stringify_signature(signature, show_annotation=not inspect.isclass(thing), unqualified_typehints=True)
+    text = re.sub(r"~?\b(?:\w+\.)+(?=[A-Za-z_])", "", text)
+    text = re.sub(r"(\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\]", r"\1[ArrayLike, \2]", text)
+    return text.replace("Array | ndarray | bool | number | bool | int | float | complex", "ArrayLike")
 
 
-def _fields(thing: type) -> str:
-    """The fields of a NamedTuple or dataclass that have a comment, as a list."""
-    names = getattr(thing, "_fields", None) or [e.name for e in dataclasses.fields(thing)] if _is_record(thing) else []
-    if not names:
-        return ""
-    comments = dict(FIELD.findall(inspect.getsource(thing)))
-    return "\n".join(f"- `{name}`: {markdown(comments[name])}" for name in names if comments.get(name))
-
-
-def _is_record(thing: type) -> bool:
-    return dataclasses.is_dataclass(thing) or hasattr(thing, "_fields")
+def _members(thing: type) -> str:
+    """The members of an enum, as a list."""
+    return "\n".join(f"- `{m.name}` = {m.value!r}" for m in thing) if issubclass(thing, enum.Enum) else ""
 
 
 def _methods(thing: type) -> list[str]:
@@ -155,11 +180,11 @@ def _methods(thing: type) -> list[str]:
         if name.startswith("_") or not getattr(member, "__doc__", None):
             continue
         if isinstance(member, property):
-            found.append(_directive("property", name, _words(member)))
+            found.append(_directive("property", name, f"\n{_words(member)}"))
         elif inspect.isfunction(member):
-            found.append(_directive("method", f"{name}{_signature(member)}", _words(member)))
+            found.append(_directive("method", f"{name}{_signature(member)}", f"\n{_words(member)}"))
     return found
 
 
 def _listed(thing: Any) -> str:
-    return ", ".join(f"`{name}`" for name in thing) if isinstance(thing, dict) else ""
+    return "\n" + ", ".join(f"`{name}`" for name in thing) if isinstance(thing, dict) else ""

@@ -15,6 +15,7 @@ from jaxphase.config import read_toml
 
 PAGES = Path(__file__).parents[2] / "docs" / "pages"
 WRITTEN = sorted(str(path.relative_to(PAGES)) for path in [*PAGES.glob("*.md"), *PAGES.glob("tutorials/*.md")])
+WRITTEN += ["../../README.md", "../../CONTRIBUTING.md"]
 
 
 def follow(page, blocks, capsys):
