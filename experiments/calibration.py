@@ -18,6 +18,7 @@ from jaxphase import detect
 
 HERE = Path(__file__).parent
 POINTS, NOISES = (9, 20, 50, 200), (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+TRANSITIONS = [detect.CurveKind.SIGMOID, detect.CurveKind.STEP]
 
 
 def ar1(rng, count: int, n: int, phi: float) -> np.ndarray:
@@ -175,7 +176,7 @@ def verdicts(count: int) -> dict:
                 rng = np.random.default_rng([n, round(1e4 * noise)])
                 y = make(rng, count, x) + noise * rng.standard_normal((count, n))
                 kind = in_parts(lambda y, x=x: detect.classify(x, y).kind, y)
-                row[name] = float(np.mean(kind >= detect.KINDS.index("sigmoid")))
+                row[name] = float(np.mean(np.isin(kind, TRANSITIONS)))
             for name in ("sigmoid", "step"):
                 rng = np.random.default_rng([n, round(1e4 * noise), 1])
                 center = rng.uniform(6.6, 8.4, count)
@@ -183,7 +184,7 @@ def verdicts(count: int) -> dict:
                 rise = np.exp(-np.logaddexp(0, -rate[:, None] * (x - center[:, None])))
                 y = 0.1 + 0.8 * rise + noise * rng.standard_normal((count, n))
                 found = in_parts(lambda y, x=x: detect.classify(x, y), y)
-                right = (found.kind >= 4) & (np.abs(found.center - center) < 0.25)
+                right = np.isin(found.kind, TRANSITIONS) & (np.abs(found.center - center) < 0.25)
                 row[f"{name} found"] = float(np.mean(right))
             table[where] = row
             print(where.ljust(20), "  ".join(f"{name} {100 * share:.1f}" for name, share in row.items()), flush=True)

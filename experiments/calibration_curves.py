@@ -2,7 +2,7 @@
 
     python experiments/calibration_curves.py [--parts bands plateaus] [--curves 600] [--training-curves 250]
 
-Bands: `plots.confidence_band` of curves of every kind of `detect.KINDS` from 0 to 1 over three decades, with the kind
+Bands: `plots.confidence_band` of curves of every `detect.CurveKind` from 0 to 1 over three decades, with the kind
 supposed and with the one that `detect.classify` calls. Plateaus: those that `analyze_time` finds in falls from 1 to 0
 over three decades of training steps. Writes calibration_curves.json and calibration_curves.png.
 """
@@ -84,7 +84,7 @@ def held(kind: str, count: int, sizes: int, seeds: int, noise: float, uneven: fl
         ),
     )
     fits = dict(zip(NAMES, fits, strict=True))
-    called = [detect.KINDS[int(number)] for number in verdict.kind]
+    called = [detect.CurveKind(int(number)).name.lower() for number in verdict.kind]
 
     def within(kind: str, i: int) -> float:
         parameters = {name: getattr(fits[kind], name)[i] for name in NAMES.get(kind, ())} | {"reference": REFERENCE}

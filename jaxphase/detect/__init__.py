@@ -5,29 +5,31 @@ from .broken_power_law import BrokenPowerLaw, fit_broken_power_law
 from .correlation import IntegratedTime, autocorrelation, correlation_length, integrated_time
 from .cusum import Cusum, cusum
 from .derivatives import Gradients, gradients
-from .mirage import MIRAGE_KINDS, Mirage, mirage_test
+from .mirage import Mirage, MirageKind, mirage_test
 from .piecewise_power_law import PiecewisePowerLaw, fit_piecewise_power_law
 from .plateaus import Steps, fit_steps
 from .power_law import PowerLaw, fit_power_law
 from .segment import Segmentation, segment
 from .sigmoid import Sigmoid, fit_sigmoid
 from .significance import Bootstrap, ChangeTest, benjamini_hochberg, bootstrap, change_test
-from .verdict import KINDS, Verdict, classify
+from .status import Status
+from .verdict import CurveKind, Verdict, classify
 
 __all__ = [
-    "KINDS",
-    "MIRAGE_KINDS",
     "Bootstrap",
     "BrokenPowerLaw",
     "ChangeTest",
+    "CurveKind",
     "Cusum",
     "Gradients",
     "IntegratedTime",
     "Mirage",
+    "MirageKind",
     "PiecewisePowerLaw",
     "PowerLaw",
     "Segmentation",
     "Sigmoid",
+    "Status",
     "Steps",
     "Verdict",
     "autocorrelation",

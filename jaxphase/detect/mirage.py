@@ -4,6 +4,7 @@ A thresholded or otherwise nonlinear metric may jump while the models get better
 log-likelihood or Brier score of the same models, then drifts through the place of the jump; else it jumps there itself.
 """
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import jax
@@ -15,11 +16,20 @@ from .least_squares import axis_unit, standard_values
 from .points import count, distinct
 from .sigmoid import TEN_TO_NINETY, logistic
 from .status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS, answered, first_true
-from .verdict import KINDS, classify
+from .verdict import CurveKind, classify
 
-MIRAGE_KINDS = ("no jump", "in the metric", "in the model", "undecided")
 
-_NO_JUMP, _IN_METRIC, _IN_MODEL, _UNDECIDED = range(4)
+class MirageKind(IntEnum):
+    """Where a jump is."""
+
+    NO_JUMP = 0
+    IN_THE_METRIC = 1
+    IN_THE_MODEL = 2
+    UNDECIDED = 3
+    TOO_FEW_POINTS = 4
+
+
+_NO_JUMP, _IN_METRIC, _IN_MODEL, _UNDECIDED, _TOO_FEW = MirageKind
 _SURE = 0.9
 _SHARES = np.linspace(0, 1, 21)
 # Exponents of a power law, times half the range of ln size: even where it is close to a line, else in their logarithm.
@@ -33,7 +43,7 @@ _BETWEEN_SHAPES = 5e-4
 
 
 class Mirage(NamedTuple):
-    """kind is an index into MIRAGE_KINDS, probability that of a share above one half; share, with its standard error
+    """kind is a `MirageKind`, probability that of a share above one half; share, with its standard error
     and 95 % interval `[..., 2]`, is how much of the partner's change is a jump; center and width are of y's jump."""
 
     kind: jax.Array
@@ -108,13 +118,13 @@ def _verdict(order, x, partner, weight, kind, center, width, status):
     below = jnp.cumsum(mass) - mass / 2
     probability, share = 1 - below[len(shares) // 2], jnp.sum(mass * shares)
 
-    jumps = kind >= KINDS.index("sigmoid")
+    jumps = (kind == CurveKind.SIGMOID) | (kind == CurveKind.STEP)
     few = (count(weight) < 7) | (distinct(x, weight) < 5)
     status = first_true((status != OK, status), (~jumps, OK), (few, TOO_FEW_POINTS), (jnp.all(v == 0), NOT_IDENTIFIED))
     answer = jnp.where(probability > _SURE, _IN_MODEL, jnp.where(probability < 1 - _SURE, _IN_METRIC, _UNDECIDED))
     answer = jnp.where(jumps, answer, _NO_JUMP)
     result = Mirage(
-        kind=jnp.where(status == TOO_FEW_POINTS, -1, answer).astype(jnp.int32),
+        kind=jnp.where(status == TOO_FEW_POINTS, _TOO_FEW, answer).astype(jnp.int32),
         probability=probability,
         share=share,
         share_se=jnp.sqrt(jnp.sum(mass * jnp.square(shares - share))),

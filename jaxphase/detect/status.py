@@ -1,9 +1,21 @@
 """What a detector says about its own answer: the integer `status` of every result."""
 
+from enum import IntEnum
+
 import jax
 import jax.numpy as jnp
 
-OK, AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS = range(4)
+
+class Status(IntEnum):
+    """What a detector says about its own answer."""
+
+    OK = 0
+    AT_BOUND = 1
+    NOT_IDENTIFIED = 2
+    TOO_FEW_POINTS = 3
+
+
+OK, AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS = Status
 
 
 def first_true(*cases):

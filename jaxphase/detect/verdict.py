@@ -7,6 +7,7 @@ amplitude and noise integrated out under Jeffreys' priors, a shape that leaves `
 and that is what tells a gentle sigmoid from a law with a bend: the best fits of the two hardly differ.
 """
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import jax
@@ -20,9 +21,30 @@ from .points import count, distinct
 from .sigmoid import fit_logistic, logistic, step_of
 from .status import OK, TOO_FEW_POINTS
 
-KINDS = ("constant", "linear", "power_law", "broken_power_law", "sigmoid", "step")
 
-_BROKEN, _SIGMOID, _STEP = (KINDS.index(kind) for kind in ("broken_power_law", "sigmoid", "step"))
+class CurveKind(IntEnum):
+    """The kinds of curves that `classify` tells apart."""
+
+    CONSTANT = 0
+    LINEAR = 1
+    POWER_LAW = 2
+    BROKEN_POWER_LAW = 3
+    SIGMOID = 4
+    STEP = 5
+    TOO_FEW_POINTS = 6
+
+    @property
+    def is_transition(self) -> bool:
+        """Whether a curve of this kind has a critical size."""
+        return self in (CurveKind.SIGMOID, CurveKind.STEP)
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether a curve of this kind has none."""
+        return self < CurveKind.SIGMOID
+
+
+_BROKEN, _SIGMOID, _STEP = CurveKind.BROKEN_POWER_LAW, CurveKind.SIGMOID, CurveKind.STEP
 # Log evidence that a smooth kind needs over a simpler one.
 _OVER_SIMPLER = 2.0
 # Log evidence that a transition needs over every smooth kind, by its signal n (rise / noise)**2. Noise hides the corner
@@ -34,7 +56,7 @@ _UNSEEN = 1 / 3
 
 
 class Verdict(NamedTuple):
-    """kind is an index into KINDS, bic `[..., 6]` in their order, delta_bic the margin of the better transition."""
+    """kind is a `CurveKind`, bic `[..., 6]` in their order, delta_bic the margin of the better transition."""
 
     kind: jax.Array
     center: jax.Array
@@ -62,7 +84,8 @@ def classify(x, y, weight) -> Verdict:
     bic.
 
     center, interval `[..., 2]` (95 %) and width (10-90 %; for a step the gap between its two points, an upper bound)
-    are NaN for a kind without transition. status 3: fewer than seven points or five different x; kind -1, the rest NaN.
+    are NaN for a kind without transition. Fewer than seven points or five different x: status and kind are
+    TOO_FEW_POINTS, the rest NaN.
     """
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u = (x - axis.center) / axis.scale
@@ -94,7 +117,7 @@ def classify(x, y, weight) -> Verdict:
     bic = 2 * (jnp.log(n) + n * jnp.log(unit.scale) - evidence)
     found = enough & declared
     return Verdict(
-        kind=jnp.where(enough, kind, -1).astype(jnp.int32),
+        kind=jnp.where(enough, kind, CurveKind.TOO_FEW_POINTS).astype(jnp.int32),
         center=jnp.where(found, place, jnp.nan),
         interval=jnp.where(found, interval, jnp.nan),
         width=jnp.where(found, jnp.where(is_step, axis.scale * gap, step.width), jnp.nan),

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy.special import expit, logsumexp, ndtr
 
-from jaxphase.detect import MIRAGE_KINDS, mirage_test
+from jaxphase.detect import MirageKind, mirage_test
 
 CURVES = 300
 X = np.linspace(6, 9, 20)
-NO_JUMP, METRIC, MODEL, UNDECIDED = range(4)
+NO_JUMP, METRIC, MODEL, UNDECIDED, TOO_FEW = MirageKind
 noises = pytest.mark.parametrize("noise", [0.01, 0.03, 0.1])
 
 
@@ -41,7 +41,7 @@ def models(share, noise, seed=0):
 
 
 def fractions(result):
-    return [np.mean(np.asarray(result.kind) == kind) for kind in range(len(MIRAGE_KINDS))]
+    return [np.mean(np.asarray(result.kind) == kind) for kind in (NO_JUMP, METRIC, MODEL, UNDECIDED)]
 
 
 def brute_force(partner, weight, center, width):
@@ -216,7 +216,7 @@ def test_a_bad_curve_changes_no_other_by_a_bit():
     clean, spoiled = mirage_test(X, y, partner), mirage_test(X, bad_y, bad_partner)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[8:], b[8:]), clean, spoiled)
     np.testing.assert_array_equal(spoiled.status[:8], [0, 3, 3, 3, 3, 3, 3, 2])
-    np.testing.assert_array_equal(spoiled.kind[:8], [MODEL, -1, -1, -1, -1, -1, -1, UNDECIDED])
+    np.testing.assert_array_equal(spoiled.kind[:8], [MODEL, *[TOO_FEW] * 6, UNDECIDED])
     assert np.all(np.isnan(spoiled.share[1:8]))
 
 
