@@ -28,32 +28,31 @@ from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
 from jaxphase.rg.networks.couplings import kurtosis, layers
 from jaxphase.runtime.mesh import EVERYWHERE, LANES, lane_mesh, spread
-from jaxphase.sweep import use_all_cores
-from jaxphase.sweep.recipe import recipe
+from jaxphase.sweep import make_recipe, use_all_cores
 
 STEPS, ROWS = 3, 512
 
 
 def models(count: int, width: int):
     """Perceptrons that read digits, with gains and biases of their own, and the rows."""
-    parts = recipe(SweepSpec(sizes=(1000,), data_sizes=(64,), checkpoints=(1,), objective="autoencoding"))
+    recipe = make_recipe(SweepSpec(sizes=(1000,), data_sizes=(64,), checkpoints=(1,), objective="autoencoding"))
     rng = np.random.default_rng(0)
     found = []
     for _ in range(count):
-        model = parts.build(width, rng)
+        model = recipe.build(width, rng)
         noisy = jax.tree.map(lambda a: a + 0.1 * rng.standard_normal(a.shape, np.float32), nnx.state(model, nnx.Param))
         nnx.update(model, noisy)
         found.append(model)
-    return parts, found, np.asarray(parts.source.splits.train[:ROWS], np.float32)
+    return recipe, found, np.asarray(recipe.source.splits.train[:ROWS], np.float32)
 
 
-def ours(parts, found, rows):
+def ours(recipe, found, rows):
     """A program that renormalizes all models, and its arguments."""
     width = found[0].encoder[0].dense.bias[...].shape[0]
     graph = nnx.graphdef(found[0])
     states = [nnx.split(model, nnx.Param, PerModel)[1:] for model in found]
     lanes = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
-    halves = [parts.build(width >> step, None) for step in range(1, STEPS + 1)]
+    halves = [recipe.build(width >> step, None) for step in range(1, STEPS + 1)]
 
     def one(lane, rows):
         model, measured = nnx.merge(graph, *lane), []
@@ -151,8 +150,8 @@ def main():
     parser.add_argument("--width", type=int, default=128)
     options = parser.parse_args()
     use_all_cores()
-    parts, found, rows = models(options.models, options.width)
-    program, arguments = ours(parts, found, rows)
+    recipe, found, rows = models(options.models, options.width)
+    program, arguments = ours(recipe, found, rows)
     with threadpool_limits(1):  # each of our devices calls LAPACK itself
         run = lambda: jax.block_until_ready(program(*arguments))  # noqa: E731
         _, first = timed(run)

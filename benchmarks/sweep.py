@@ -109,11 +109,11 @@ def jaxphase_sweep(work: Workload, metrics: tuple[str, ...] = ()) -> dict:
         metrics=metrics,
         **work.settings,
     )
-    parts = sweep.recipe(spec)
-    spec = dataclasses.replace(spec, sizes=tuple(count_parameters(parts.build(width, None)) for width in work.widths))
+    recipe = sweep.make_recipe(spec)
+    spec = dataclasses.replace(spec, sizes=tuple(count_parameters(recipe.build(width, None)) for width in work.widths))
     seconds = time_programs()
     begin = time.perf_counter()
-    plan = sweep.make_plan(spec, parts)
+    plan = sweep.make_plan(spec, recipe)
     dataset = sweep.run(spec, progress=False)
     wall = time.perf_counter() - begin
     assert dataset["width"].values.tolist() == list(work.widths)
@@ -132,7 +132,8 @@ def time_programs() -> dict[str, float]:
     """Seconds that sweeps spend from now on to make their programs and to run them, added up as they go."""
     import jax
 
-    stages = sys.modules["jaxphase.sweep.run"]
+    from jaxphase.sweep import compiling as stages
+
     seconds = {"compile": 0.0, "run": 0.0}
 
     def timed(part: str, function: Callable) -> Callable:
@@ -163,12 +164,12 @@ def jax_loop(work: Workload, sample: bool) -> dict:
 
     def train(params, graph, rows, key):
         def step(carry, key):
-            params, state = carry
+            params, opt_state = carry
             for_batch, for_loss = jax.random.split(key)
             batch = rows[jax.random.randint(for_batch, (work.batch,), 0, len(rows))]
-            loss, gradient = jax.value_and_grad(lambda params: nnx.merge(graph, params).loss(batch, for_loss))(params)
-            updates, state = tx.update(gradient, state, params)
-            return (optax.apply_updates(params, updates), state), loss
+            loss, grads = jax.value_and_grad(lambda params: nnx.merge(graph, params).loss(batch, for_loss))(params)
+            updates, opt_state = tx.update(grads, opt_state, params)
+            return (optax.apply_updates(params, updates), opt_state), loss
 
         return jax.lax.scan(step, (params, tx.init(params)), jax.random.split(key, work.steps))[1]
 

@@ -23,11 +23,11 @@ from flax import nnx
 from jaxphase import sweep
 from jaxphase.config import SweepSpec
 from jaxphase.data import DATA, Source
-from jaxphase.data.text import corpus_id
-from jaxphase.evaluate import prepare, probe_prepared
+from jaxphase.data.python_source import corpus_id
+from jaxphase.evaluate import fit_probe, prepare_features
 from jaxphase.models import FAMILIES
 from jaxphase.objectives import OBJECTIVES
-from jaxphase.sweep.train import identity
+from jaxphase.sweep.lanes import identity
 
 HERE = Path(__file__).parent
 HELD_OUT = {"probe": 2000, "validation": 2000, "seed": 1}
@@ -62,7 +62,7 @@ SETTINGS = (
     ("text", "*", "masked_modeling", {"steps": 800}),
 )
 
-prepare_probe, fit_probe = jax.jit(prepare), jax.jit(probe_prepared, static_argnums=3)
+prepare_jitted, fit_jitted = jax.jit(prepare_features), jax.jit(fit_probe, static_argnums=3)
 
 
 def settings(data: str, family: str, objective: str) -> dict:
@@ -108,27 +108,27 @@ def train(data: str, family: str, objective: str) -> dict:
 
 def untrained(spec: SweepSpec) -> list[float]:
     """Probe accuracy of the networks, of one width, that a sweep starts from."""
-    parts = sweep.recipe(spec)
-    splits = parts.source.splits
+    recipe = sweep.make_recipe(spec)
+    splits = recipe.source.splits
 
     @partial(jax.jit, static_argnums=0)
     def represent(graph, weights, rows):
-        return parts.objective.represent(nnx.merge(graph, weights), rows)
+        return recipe.objective.represent(nnx.merge(graph, weights), rows)
 
     accuracies = []
-    for lane in sweep.make_plan(spec, parts).buckets[0].lanes:
+    for lane in sweep.make_plan(spec, recipe).buckets[0].lanes:
         for_weights = identity(lane).spawn(3)[0]
-        model = parts.build(lane.width, np.random.Generator(np.random.Philox(for_weights)))
+        model = recipe.build(lane.width, np.random.Generator(np.random.Philox(for_weights)))
         features = [represent(*nnx.split(model), rows) for rows in (splits.probe, splits.validation)]
-        accuracies.append(accuracy(*features, parts.source))
+        accuracies.append(accuracy(*features, recipe.source))
     return accuracies
 
 
 def accuracy(features: jax.Array, held_out: jax.Array, source: Source) -> float:
     """Share of validation rows that a linear probe of features tells, fitted on the probe's rows."""
     _, _, labels, _, held_out_labels = source.splits
-    # Two programs: see `prepare`.
-    return float(fit_probe(prepare_probe(features, held_out), labels, held_out_labels, source.classes).accuracy)
+    # Two programs: see `prepare_features`.
+    return float(fit_jitted(prepare_jitted(features, held_out), labels, held_out_labels, source.classes).accuracy)
 
 
 def describe(data: str) -> dict:
@@ -142,7 +142,7 @@ def describe(data: str) -> dict:
     labels = source.splits.validation_labels
     return {
         "options": SOURCES[data],
-        "families": [name for name, family in FAMILIES.items() if kind in family.reads],
+        "families": [name for name, family in FAMILIES.items() if kind in family.input_kinds],
         "raw": accuracy(*rows, source),
         "commonest": float(np.bincount(labels).max() / len(labels)),
         "validation": len(labels),

@@ -7,7 +7,7 @@ have a critical size, the centre of its sigmoid: that is what is predicted here,
 transition unless the verdict of the cell says so. The same networks after one step of training are judged too, for a
 wide network has more random features than a narrow one.
 
-Prediction: `predict.leave_one_family_out` on the critical sizes of all cells, with its true error beside that of the
+Prediction: `predict.leave_one_group_out` on the critical sizes of all cells, with its true error beside that of the
 mean of the others; the same with objectives in the place of families, and with each cell left out on its own.
 
     python experiments/families.py [--seeds 4] [--families mlp resnet vit] [--out runs/families]
@@ -65,7 +65,7 @@ def spec_of(family: str, objective: str, seeds: int) -> SweepSpec:
         metrics=METRICS,
         **options,
     )
-    build = sweep.recipe(spec).build
+    build = sweep.make_recipe(spec).build
     sizes = tuple(count_parameters(build(width, None)) for width in WIDTHS[family])
     return SweepSpec(**{**vars(spec), "sizes": sizes})
 
@@ -145,13 +145,14 @@ def foretell(cells: dict) -> dict:
     terms = model.terms
     told["exponents"] = dict(zip(terms.covariates, model.exponents.tolist(), strict=True))
     told["exponents_interval"] = dict(zip(terms.covariates, model.exponents_interval.tolist(), strict=True))
-    told["family_effects"] = dict(zip(terms.families, model.family_effects.tolist(), strict=True))
-    told["objective_effects"] = dict(zip(terms.objectives, model.objective_effects.tolist(), strict=True))
+    for factor in ("family", "objective"):
+        effects = model.effects[factor].value.tolist()
+        told[f"{factor}_effects"] = dict(zip(terms.levels[factor], effects, strict=True))
     told["deviations"] = dict(zip(("families", "objectives", "scatter"), model.deviations.tolist(), strict=True))
     swapped = found._replace(family=found.objective, objective=found.family)
     for name, data in (("family left out", found), ("objective left out", swapped)):
         try:
-            errors = predict.leave_one_family_out(predict.fit(data))
+            errors = predict.leave_one_group_out(predict.fit(data), "family")
             told[name] = {field: np.asarray(value).tolist() for field, value in errors._asdict().items()}
         except InputError as error:
             told[name] = {"refused": str(error)}

@@ -59,8 +59,8 @@ def losses(case: Case, scheme: str) -> np.ndarray:
         learning_rate=tuple(2.0**rate for rate in case.log2_rates),
         metrics=("train_loss",),
     )
-    parts = sweep.recipe(spec)
-    sizes = tuple(count_parameters(parts.build(width, None)) for width in case.widths)
+    recipe = sweep.make_recipe(spec)
+    sizes = tuple(count_parameters(recipe.build(width, None)) for width in case.widths)
     dataset = sweep.run(dataclasses.replace(spec, sizes=sizes), progress=False)
     assert tuple(dataset["width"].values) == case.widths
     return dataset["train_loss"].isel(data_size=0, step=-1).transpose("size", "seed", "learning_rate").values

@@ -68,9 +68,9 @@ def summarise(dataset) -> dict:
 def phenomenological(folder: Path, seeds: int) -> dict:
     """Exponents of the hidden activations of the largest models, layer by layer, and how many seeds say what."""
     trained = sweep.load(folder)
-    splits = trained.parts.source.splits
+    splits = trained.recipe.source.splits
     rows = jnp.concatenate([jnp.asarray(part) for part in (splits.train[:], splits.validation, splits.probe)])
-    rows = trained.parts.objective.inputs(rows, jax.random.key(0))
+    rows = trained.recipe.objective.inputs(rows, key=jax.random.key(0))
     models = [sweep.extract(folder, size=SIZES[-1], data_size=1024, seed=seed) for seed in range(seeds)]
 
     @jax.jit
@@ -80,7 +80,7 @@ def phenomenological(folder: Path, seeds: int) -> dict:
     samples = jnp.stack([activations(model) for model in models], axis=1)
     found = {}
     for number, layer in enumerate(samples):
-        said = rg.phenomenological(layer, jax.random.key(1))
+        said = rg.phenomenological(layer, key=jax.random.key(1))
         found[f"layer {number}"] = {
             "verdicts": dict(Counter(rg.PopulationKind(int(kind)).name.lower() for kind in said.kind)),
             **{

@@ -2,13 +2,14 @@
 
 import dataclasses
 import itertools
-import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from jaxphase.errors import InputError
 
@@ -17,10 +18,29 @@ from jaxphase.errors import InputError
 class SweepSpec:
     """A grid of models to train, every size x data size x seed x learning rate, and how to train them.
 
-    Sizes are requested parameter counts; the family's width that comes nearest is trained, and its exact count is
-    what results are labelled with. `checkpoints` are the steps at which the `metrics` are measured, all there are if it
-    is empty; training ends at the last. `learning_rate` holds at `base_width` and is carried to other widths by the
-    parametrization. `clip_norm` 0 clips nothing.
+    Attributes:
+        sizes: Numbers of parameters; of each the family's nearest width is trained, and its exact number is reported.
+        data_sizes: Numbers of training samples.
+        checkpoints: Training steps at which to measure; training ends at the last.
+        seeds: Number of models of each kind.
+        family: Family of models: mlp, resnet, transformer or vit.
+        family_options: Options of the family, such as depth=3.
+        objective: Self-supervised task: autoencoding, masked_modeling, contrastive, barlow_twins or vicreg.
+        objective_options: Options of the objective, such as mask_fraction=0.25.
+        data: What to train on: digits, glyphs, text, hierarchy, spiked, ising or arrays.
+        data_options: Options of the data, such as path=mine.npz.
+        optimizer: One of adamw, adam and sgd, or what optax has as scale_by_NAME.
+        parametrization: How initial scales and learning rates follow the width: mup or standard.
+        base_width: Width at which the learning rate holds; the parametrization carries it to other widths.
+        batch_size: Samples in a training step.
+        learning_rate: One learning rate, or several in increasing order.
+        warmup_steps: Training steps over which the learning rate rises linearly from zero.
+        weight_decay: Decoupled weight decay.
+        clip_norm: Largest norm of the gradient, to which larger ones are scaled; 0 scales none.
+        metrics: What to measure; every metric if none is named.
+
+    Raises:
+        InputError: If a value cannot be used; the sentence names the field, the value and the remedy.
     """
 
     sizes: tuple[int, ...]
@@ -43,7 +63,7 @@ class SweepSpec:
     clip_norm: float = 1.0
     metrics: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         from jaxphase.data import DATA
         from jaxphase.evaluate.metrics import METRICS
         from jaxphase.models import FAMILIES, PARAMETRIZATIONS
@@ -83,7 +103,7 @@ class SweepSpec:
 
     @property
     def learning_rates(self) -> tuple[float, ...]:
-        """The learning rates of the grid."""
+        """Learning rates of the grid."""
         return tuple(self.learning_rate) if isinstance(self.learning_rate, list | tuple) else (self.learning_rate,)
 
     @property
@@ -96,9 +116,21 @@ class SweepSpec:
 class PhaseTransitionConfig:
     """The question: over which ranges to look for a transition, and in which order parameter.
 
-    Ranges are (lowest, highest), sampled evenly in the logarithm, both ends included. `order_parameter` names the
-    metric that the phase diagram and the headline verdict are about. `renormalization_steps` is how often `jaxphase rg`
-    halves the models, and `criticality_threshold` from where on their criticality is called critical.
+    Ranges are (lowest, highest), sampled evenly in the logarithm, both ends included.
+
+    Attributes:
+        model_size_range: Numbers of parameters.
+        model_size_samples: Number of model sizes.
+        data_size_range: Numbers of training samples.
+        data_size_samples: Number of data sizes.
+        training_steps_range: Training steps at which to measure.
+        training_steps_samples: Number of checkpoints.
+        order_parameter: Name of the metric that the phase diagram and the headline verdict are about.
+        renormalization_steps: How often a renormalization halves the models.
+        criticality_threshold: Criticality, below 1, from which on networks are called critical.
+
+    Raises:
+        InputError: If a value cannot be used; the sentence names the field, the value and the remedy.
     """
 
     model_size_range: tuple[int, int] = (700, 60_000)
@@ -111,7 +143,7 @@ class PhaseTransitionConfig:
     renormalization_steps: int = 3
     criticality_threshold: float = 0.8
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _whole("renormalization_steps", self.renormalization_steps, least=1)
         _number("criticality_threshold", self.criticality_threshold, positive=True)
         if self.criticality_threshold >= 1:
@@ -127,28 +159,65 @@ class PhaseTransitionConfig:
         if not isinstance(self.order_parameter, str):
             raise InputError(f"order_parameter is {self.order_parameter!r}: give the name of a metric, in quotes.")
 
-    def sweep(self, **settings: Any) -> SweepSpec:
-        """The sweep that covers these ranges; `settings` are SweepSpec fields, axes among them override the ranges."""
-        axes = {
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The fields of a `SweepSpec` that sample these ranges: sizes, data_sizes and checkpoints."""
+        return {
             "sizes": log_space(*self.model_size_range, self.model_size_samples),
             "data_sizes": log_space(*self.data_size_range, self.data_size_samples),
             "checkpoints": log_space(*self.training_steps_range, self.training_steps_samples),
         }
-        return SweepSpec(**(axes | settings))
+
+    def sweep(self, **settings: Any) -> SweepSpec:
+        """Make the sweep that covers these ranges.
+
+        Args:
+            **settings: Fields of `SweepSpec`; sizes, data_sizes and checkpoints take the place of the ranges.
+
+        Returns:
+            The spec.
+
+        Raises:
+            InputError: If a setting cannot be used.
+
+        Example:
+            >>> spec = PhaseTransitionConfig(model_size_range=(1000, 100_000)).sweep(family="resnet")
+        """
+        return SweepSpec(**(self.axes | settings))
 
     def check_measured(self, spec: SweepSpec) -> None:
-        """InputError if a sweep does not measure the order parameter."""
+        """Raise InputError if a sweep does not measure the order parameter."""
         _one_of("order_parameter", self.order_parameter, spec.metrics)
 
 
 def log_space(low: int, high: int, samples: int) -> tuple[int, ...]:
-    """`samples` whole numbers from low to high, evenly spaced in the logarithm; rounding may merge neighbours."""
+    """Space whole numbers evenly in the logarithm.
+
+    Args:
+        low: The first.
+        high: The last.
+        samples: How many.
+
+    Returns:
+        The numbers in increasing order; fewer than `samples` where rounding makes neighbors equal.
+    """
     ratio = math.log(high / low) / (samples - 1)
     return tuple(sorted({round(low * math.exp(i * ratio)) for i in range(samples)}))
 
 
 def read_toml(path: str | Path) -> tuple[SweepSpec, PhaseTransitionConfig]:
-    """Spec and question from a file with tables [sweep] and [phase_transition], both optional."""
+    """Read spec and question from a TOML file.
+
+    Args:
+        path: A file with tables [sweep] and [phase_transition], both optional, whose keys are the fields of `SweepSpec`
+            and `PhaseTransitionConfig`.
+
+    Returns:
+        Spec and question; what the file does not name has its default.
+
+    Raises:
+        InputError: If the file cannot be read, or if a key or value cannot be used.
+    """
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -168,35 +237,25 @@ def read_toml(path: str | Path) -> tuple[SweepSpec, PhaseTransitionConfig]:
 
 
 def to_toml(spec: SweepSpec, config: PhaseTransitionConfig) -> str:
-    """Text that `read_toml` turns back into the same spec and question."""
-    lines = ["[sweep]", *_lines(spec), "", "[phase_transition]", *_lines(config)]
-    return "\n".join(lines) + "\n"
-
-
-def _lines(settings: Any) -> list[str]:
-    return [f"{entry.name} = {_toml(getattr(settings, entry.name))}" for entry in dataclasses.fields(settings)]
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items()) + "}"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)  # JSON's strings, numbers and booleans are TOML's
+    """Write spec and question as text that `read_toml` turns back into the same objects."""
+    return tomli_w.dumps({"sweep": vars(spec), "phase_transition": vars(config)})
 
 
 def _whole(name: str, value: Any, least: int) -> None:
+    """InputError for anything but a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"{name} is {value!r}: give a whole number of at least {least}.")
 
 
 def _number(name: str, value: Any, positive: bool = False) -> None:
+    """InputError for anything but a finite number that is not negative, or that is positive."""
     numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not numeric or value < 0 or (positive and value == 0):
         raise InputError(f"{name} is {value!r}: give a {'positive' if positive else 'non-negative'} number.")
 
 
 def _increasing(name: str, values: Any) -> tuple[int, ...]:
+    """The values as a tuple; InputError for anything but positive whole numbers in increasing order."""
     if not isinstance(values, list | tuple) or not values:
         raise InputError(f"{name} is {values!r}: give a list of positive whole numbers in increasing order.")
     for value in values:
@@ -206,6 +265,7 @@ def _increasing(name: str, values: Any) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _one_of(name: str, value: Any, known: Any) -> None:
+def _one_of(name: str, value: Any, known: Collection[str]) -> None:
+    """InputError for a value that is not known."""
     if value not in known:
         raise InputError(f"{name} is {value!r}: choose one of {', '.join(known)}.")

@@ -12,15 +12,15 @@ from jaxphase.config import SweepSpec
 from jaxphase.evaluate import METRICS
 from jaxphase.rg import coarse_grain, couplings
 from jaxphase.runtime.mesh import lane_mesh
-from jaxphase.sweep.plan import plan
-from jaxphase.sweep.recipe import recipe
-from jaxphase.sweep.train import initialise, programs
+from jaxphase.sweep import make_plan, make_recipe
+from jaxphase.sweep.lanes import initialize
+from jaxphase.sweep.programs import make_programs
 
 ROWS, LABELS = jnp.ones((16, 4)), jnp.arange(16) % 2
 MEASURES = {
     "uniformity": (evaluate.uniformity, ROWS),
     "InfoNCE": (evaluate.info_nce_bound, ROWS, ROWS),
-    "neighbours": (functools.partial(evaluate.knn_accuracy, classes=2), ROWS, LABELS, ROWS, LABELS),
+    "neighbors": (functools.partial(evaluate.knn_accuracy, classes=2), ROWS, LABELS, ROWS, LABELS),
     "probe": (functools.partial(evaluate.linear_probe, classes=2), ROWS, LABELS, ROWS, LABELS),
 }
 
@@ -43,21 +43,21 @@ def test_measures_of_a_representation_multiply_in_full(measure):
 
 def test_a_sweep_measures_in_full_and_trains_as_the_device_does():
     spec = SweepSpec(sizes=(200,), data_sizes=(64,), checkpoints=(1,), metrics=tuple(METRICS), batch_size=16)
-    parts = recipe(spec)
-    bucket, mesh = plan(spec, parts).buckets[0], lane_mesh()
-    of = programs(bucket, spec, parts, mesh)
-    lanes = initialise(bucket, spec, parts, len(bucket.lanes))
-    images = parts.source.splits
-    _, prepared = jax.eval_shape(of.look, *lanes, images, None)
-    assert_in_full(products(of.look, *lanes, images, None))
-    assert_in_full(products(of.read, prepared, images))
-    trained = products(of.advance, *lanes, images.train, 0, 1)
+    recipe = make_recipe(spec)
+    bucket, mesh = make_plan(spec).buckets[0], lane_mesh()
+    programs = make_programs(bucket, spec, recipe, mesh)
+    lanes = initialize(bucket, recipe, len(bucket.lanes))
+    splits = recipe.source.splits
+    _, prepared = jax.eval_shape(programs.measure, *lanes, splits, None)
+    assert_in_full(products(programs.measure, *lanes, splits, None))
+    assert_in_full(products(programs.probe, prepared, splits))
+    trained = products(programs.advance, *lanes, splits.train, 0, 1)
     assert trained and not any("HIGHEST" in product for product in trained)
 
 
 def test_networks_are_coarse_grained_and_coupled_in_full():
-    parts = recipe(SweepSpec(sizes=(200,), data_sizes=(64,), checkpoints=(1,), objective="autoencoding"))
-    fine, like = parts.build(8, None), parts.build(4, None)
-    rows = parts.source.splits.train[:32]
+    recipe = make_recipe(SweepSpec(sizes=(200,), data_sizes=(64,), checkpoints=(1,), objective="autoencoding"))
+    fine, like = recipe.build(8, None), recipe.build(4, None)
+    rows = recipe.source.splits.train[:32]
     assert_in_full(products(lambda rows: jax.tree.leaves(coarse_grain(fine, like, rows).kept), rows))
     assert_in_full(products(lambda rows: couplings(fine, rows, jax.random.key(0)), rows))

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def _written(table: Mapping[str, Any]) -> list[str]:
+def _written(table: Any) -> list[str]:
     """A table as it is given on the command line; "none" if it is empty."""
     return [f"{name}={value}" for name, value in table.items()] or ["none"]
 
 
-# The default is a table, and what the command line gives is a tuple of texts, so that `over` can tell one from the other.
+# A default is a table and what flags give is a tuple of texts, so that `over` can tell one from the other.
 Options = Annotated[
     Mapping[str, Any] | tuple[str, ...],
     tyro.constructors.PrimitiveConstructorSpec(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -23,9 +23,7 @@ Name = Annotated[str | None, _optional(metavar="NAME")]
 Names = Annotated[tuple[str, ...], _optional(metavar="NAME ...")]
 Number = Annotated[float | None, _optional(metavar="NUMBER")]
 Numbers = Annotated[tuple[float, ...], _optional(metavar="NUMBER ...")]
-Rates = Annotated[tuple[float, ...] | None, _optional(metavar="NUMBER ...")]
-SomeNames = Annotated[tuple[str, ...] | None, _optional(metavar="NAME ...")]
-Wholes = Annotated[tuple[int, ...] | None, _optional(metavar="INT ...")]
+Along = Literal["model_size", "data_size"]
 Whole = Annotated[int | None, _optional(metavar="INT")]
 
 

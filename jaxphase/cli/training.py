@@ -1,5 +1,7 @@
 """Commands that train models, and the one that coarse-grains them."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from rich.table import Table
 
 from jaxphase.cli import shared
 from jaxphase.cli.curves import judge
-from jaxphase.cli.settings import UNCHANGED, Settings
+from jaxphase.cli.settings import QUICKSTART, Settings
 from jaxphase.cli.shared import File, New, Number, Spec, Whole
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml
 from jaxphase.errors import InputError
@@ -35,15 +37,15 @@ def quickstart(*, out: Path = Path("quickstart"), resume: bool = False) -> None:
 def sweep(
     spec: Spec = None,
     *,
-    settings: tyro.conf.OmitArgPrefixes[Settings] = UNCHANGED,
+    settings: tyro.conf.OmitArgPrefixes[Settings] = QUICKSTART,
     out: New = None,
     resume: bool = False,
 ) -> None:
-    """Train and analyse the grid of a TOML spec, or that of the quickstart, with other settings where given.
+    """Train and analyze the grid of a TOML spec, or that of the quickstart.
 
     Args:
-        spec: TOML file with tables [sweep] and [phase_transition].
-        settings: Fields of the spec.
+        spec: TOML file with tables [sweep] and [phase_transition], which flags take precedence over.
+        settings: Fields of the spec, with their values in the file, or in the quickstart.
         out: New folder for results; by default the name of the spec without its ending, or "sweep".
         resume: Go on with the sweep in that folder.
     """
@@ -53,29 +55,29 @@ def sweep(
 def plan(
     spec: Spec = None,
     *,
-    settings: tyro.conf.OmitArgPrefixes[Settings] = UNCHANGED,
+    settings: tyro.conf.OmitArgPrefixes[Settings] = QUICKSTART,
 ) -> None:
     """Print what a spec would train, in which buckets, and about how long it would take; train nothing.
 
     Args:
         spec: TOML file with tables [sweep] and [phase_transition]; by default that of the quickstart.
-        settings: Fields of the spec.
+        settings: Fields of the spec, with their values in the file, or in the quickstart.
     """
-    settings, _ = _read(spec, settings)
+    chosen, _ = _read(spec, settings)
     shared.start_jax()
-    from jaxphase.sweep import lane_bytes, make_plan, recipe
+    from jaxphase.sweep import lane_bytes, make_plan
 
-    the_plan = make_plan(settings, recipe(settings))
+    plan = make_plan(chosen)
     counts = {
-        "sizes": len(settings.sizes),
-        "data sizes": len(settings.data_sizes),
-        "seeds": settings.seeds,
-        "learning rates": len(settings.learning_rates),
+        "sizes": len(chosen.sizes),
+        "data sizes": len(chosen.data_sizes),
+        "seeds": chosen.seeds,
+        "learning rates": len(chosen.learning_rates),
     }
     table = Table(title=" x ".join(f"{count} {name}" for name, count in counts.items() if count > 1 or name == "sizes"))
     for name in ("bucket", "models", "widths", "padded to", "parameters", "padding", "memory (MB)", "train (s)"):
         table.add_column(name, justify="right")
-    for number, bucket in enumerate(the_plan.buckets, 1):
+    for number, bucket in enumerate(plan.buckets, 1):
         widths = [lane.width for lane in bucket.lanes]
         params = [lane.params for lane in bucket.lanes]
         table.add_row(
@@ -84,17 +86,17 @@ def plan(
             f"{min(widths)}-{max(widths)}",
             str(bucket.width),
             f"{min(params):,}-{max(params):,}",
-            f"{the_plan.padding(bucket):.2f}x",
-            f"{len(bucket.lanes) * lane_bytes(bucket.params, the_plan.positions) / 1e6:,.0f}",
-            f"{the_plan.run_seconds(bucket):.0f}",
+            f"{plan.padding(bucket):.2f}x",
+            f"{len(bucket.lanes) * lane_bytes(bucket.params, plan.positions) / 1e6:,.0f}",
+            f"{plan.run_seconds(bucket):.0f}",
         )
     console = Console()
     console.print(table)
     console.print(
-        f"{the_plan.steps} steps of batch {settings.batch_size} on {the_plan.devices} {the_plan.platform} device(s): "
-        f"about {the_plan.seconds:.0f} s, compilation included."
+        f"{plan.steps} steps of batch {chosen.batch_size} on {plan.devices} {plan.platform} device(s): "
+        f"about {plan.seconds:.0f} s, compilation included."
     )
-    if the_plan.streamed:
+    if plan.streamed:
         console.print("Training data are streamed from the host: they would take more than half of a device's memory.")
 
 
@@ -124,7 +126,8 @@ def rg(
     from jaxphase.plots import write_flow_figures
     from jaxphase.rg.families.flows import follow, write_flow
     from jaxphase.rg.families.halving import renormalize
-    from jaxphase.words.flows import flow_table, loss_table
+    from jaxphase.words.flows import flow_grid, loss_grid
+    from jaxphase.words.grid import printed
 
     with shared.bar() as tell:
         options = {"space": space, "data_size": data_size, "learning_rate": learning_rate}
@@ -138,31 +141,52 @@ def rg(
 
     shared.write(folder, fill)
     console = Console()
-    console.print(flow_table(family))
-    console.print(loss_table(dataset))
+    console.print(printed(flow_grid(family)))
+    console.print(printed(loss_grid(dataset)))
     if "left_out" in dataset.attrs:
         sizes = ", ".join(f"{size:,}" for size in dataset.left_out)
         console.print(f"Left out, as too narrow to be halved {dataset.sizes['scale'] - 1} times: sizes {sizes}.")
     shared.say_where(folder)
 
 
+def with_defaults(words: list[str]) -> dict[str, Callable[..., None]]:
+    """Find the spec that the words of a command line name, and make its fields the defaults of the command's flags.
+
+    Args:
+        words: The command and its arguments.
+
+    Returns:
+        The command by its name, or nothing if it is neither sweep nor plan.
+
+    Raises:
+        InputError: If the spec cannot be read.
+    """
+    for command in (sweep, plan):
+        name = command.__name__
+        if words[:1] == [name]:
+            only_spec = functools.wraps(command)(lambda spec=None, **_: spec)
+            arguments = [word for word in words[1:] if word not in ("-h", "--help")]
+            spec = tyro.cli(only_spec, prog=f"jaxphase {name}", args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
+            written, _ = _written(spec)
+            return {name: functools.partial(command, settings=Settings(**vars(written)))}
+    return {}
+
+
 def _sweep(spec: SweepSpec, config: PhaseTransitionConfig, out: Path, resume: bool) -> None:
-    along_data = _is_along_data(spec)
+    along = _along(spec)
     shared.start_jax()
-    from jaxphase import curves
     from jaxphase.sweep import run
 
-    data = run(spec, out, config=config, resume=resume)
-    judge(curves.along_data(data) if along_data else data, out, config.order_parameter)
+    judge(run(spec, out, config=config, resume=resume), out, along, config.order_parameter)
 
 
-def _is_along_data(spec: SweepSpec) -> bool:
-    """Whether only the data sizes of a sweep are enough for curves, which is said; InputError where neither are."""
+def _along(spec: SweepSpec) -> shared.Along:
+    """Model size, or data size where only that has enough values for curves; InputError where neither has."""
     from jaxphase.curves import LEAST_SIZES
 
     counts = len(spec.sizes), len(spec.data_sizes)
     if counts[0] >= LEAST_SIZES:
-        return False
+        return "model_size"
     if counts[1] < LEAST_SIZES:
         raise InputError(
             f"sizes are {counts[0]} and data_sizes {counts[1]}, too few for a curve along either: give at least "
@@ -172,7 +196,7 @@ def _is_along_data(spec: SweepSpec) -> bool:
         f"The analysis will be along data size: a curve along model size needs {LEAST_SIZES} sizes, and there are "
         f"{counts[0]}."
     )
-    return True
+    return "data_size"
 
 
 def _read(spec: Path | None, settings: Settings) -> tuple[SweepSpec, PhaseTransitionConfig]:
@@ -180,12 +204,17 @@ def _read(spec: Path | None, settings: Settings) -> tuple[SweepSpec, PhaseTransi
 
     Sizes that only sample a range give way where a family's widths are too coarse for all of them.
     """
-    config = PhaseTransitionConfig()
-    written, config = read_toml(spec) if spec else (config.sweep(), config)
+    written, config = _written(spec)
     chosen = settings.over(written)
     if chosen.sizes == config.sweep().sizes:
         shared.start_jax()
-        from jaxphase.sweep import recipe, sizes_of_their_own
+        from jaxphase.sweep import distinct_sizes, make_recipe
 
-        chosen = replace(chosen, sizes=sizes_of_their_own(chosen, recipe(chosen)))
+        chosen = replace(chosen, sizes=distinct_sizes(chosen, make_recipe(chosen)))
     return chosen, config
+
+
+def _written(spec: Path | None) -> tuple[SweepSpec, PhaseTransitionConfig]:
+    """Spec and question of a file, or of the quickstart."""
+    config = PhaseTransitionConfig()
+    return read_toml(spec) if spec else (config.sweep(), config)

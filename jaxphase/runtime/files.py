@@ -1,6 +1,5 @@
 """Results in the types of JSON."""
 
-import enum
 import json
 from collections.abc import Mapping
 from enum import Enum
@@ -11,10 +10,16 @@ from jaxphase.errors import InputError
 
 
 def plain(value: Any, pairs: tuple[type, ...] = ()) -> Any:
-    """Lists, dicts and numbers; arrays are lists, named tuples dicts, but for those of the types in `pairs`, which are
-    lists, members of enums their names in lower case, and a number that is not finite is None."""
-    if isinstance(value, enum.Enum):
-        return value.name.lower()
+    """Turn a result into the types of JSON.
+
+    Args:
+        value: Arrays become lists, named tuples dicts, members of enums their names in lower case, and numbers that are
+            not finite None.
+        pairs: Types of named tuples that become lists.
+
+    Returns:
+        Lists, dicts, strings, numbers and None.
+    """
     if isinstance(value, Enum):
         return value.name.lower()
     if hasattr(value, "_asdict") and not isinstance(value, pairs):
@@ -29,7 +34,15 @@ def plain(value: Any, pairs: tuple[type, ...] = ()) -> Any:
 
 
 def write_json(value: Any, path: str | Path) -> None:
-    """The plain value in a file; InputError where that is not possible."""
+    """Write a result to a file as JSON.
+
+    Args:
+        value: What `plain` takes.
+        path: The file.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
     try:
         Path(path).write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
@@ -37,7 +50,17 @@ def write_json(value: Any, path: str | Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, None if there is none; InputError if it cannot be read."""
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content, or None if there is no such file.
+
+    Raises:
+        InputError: If the file is there and cannot be read.
+    """
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Traced programs kept on disk: of a program that is compiled already, the tracing takes longer than all the rest.
+"""Traced programs kept on disk: of a program that is compiled already, tracing takes longer than all the rest.
 
 JAX keeps what XLA has compiled, but has to trace a function anew in every process to know what that is.
 """
@@ -7,24 +7,30 @@ import hashlib
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
-import jaxlib
 from jax import export
 
 _PACKAGE = Path(__file__).parent.parent
 
 
 def traced(function: Callable, *shapes: jax.ShapeDtypeStruct) -> Callable:
-    """`function` for arrays of these shapes, as it was traced before, or to be traced when it is called.
+    """Return a function as it was traced before for arrays of these shapes, or as it is traced now.
 
-    Traces are in JAX's folder for compiled programs (`jax_compilation_cache_dir`; without one nothing is kept), each
-    under a name that changes with the sources of jaxphase, the versions of JAX, the platform and the shapes. A file
-    that is damaged is written anew. Results may be named tuples if `jax.export.register_namedtuple_serialization` knows
-    them.
+    Traces are in JAX's folder for compiled programs (`jax_compilation_cache_dir`), each under a name that changes with
+    the sources of jaxphase, the versions of JAX, the platform and the shapes. A file that is damaged is written anew.
+
+    Args:
+        function: A function of arrays. Its results may be named tuples that
+            `jax.export.register_namedtuple_serialization` knows.
+        *shapes: Shapes and types of its arguments.
+
+    Returns:
+        A function of such arrays; without a folder for compiled programs, `function` itself.
     """
-    folder = jax.config.jax_compilation_cache_dir
+    folder = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     if not folder:
         return function
     path = Path(folder) / f"{function.__name__.strip('_')}-{_key(function, shapes)}.trace"
@@ -38,8 +44,9 @@ def traced(function: Callable, *shapes: jax.ShapeDtypeStruct) -> Callable:
 
 def _key(function: Callable, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> str:
     """A name for all that decides what is traced."""
-    names = function.__module__, function.__qualname__, jax.__version__, jaxlib.__version__, jax.default_backend()
-    text = repr((*names, jax.config.jax_enable_x64, shapes, _sources()))
+    versions = version("jax"), version("jaxlib")
+    names = function.__module__, function.__qualname__, *versions, jax.default_backend()
+    text = repr((*names, jax.config.read("jax_enable_x64"), shapes, _sources()))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -53,7 +60,7 @@ def _sources() -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A file whole or not at all, whoever else writes it at the same time; none where none can be written."""
+    """Write a file whole or not at all, whoever else writes it at the same time; write none where none can be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

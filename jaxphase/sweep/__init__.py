@@ -1,10 +1,13 @@
-"""Sweeps: a spec in, every model of its grid trained and measured, a labelled Dataset out."""
+"""Sweeps: from a spec, every model of its grid is planned, trained and measured, and comes back as labelled data."""
 
-from jaxphase.runtime.cores import use_all_cores
-from jaxphase.sweep.plan import Bucket, Lane, Plan, lane_bytes, plan, sizes_of_their_own
-from jaxphase.sweep.recipe import Recipe, recipe
-from jaxphase.sweep.run import make_plan, run
-from jaxphase.sweep.trained import Trained, extract, load
+from jaxphase.runtime import use_all_cores
+
+from .costs import lane_bytes
+from .grid import Lane, distinct_sizes
+from .planning import Bucket, Plan, make_plan
+from .recipes import Recipe, make_recipe
+from .running import run
+from .trained import Trained, extract, load
 
 __all__ = [
     "Bucket",
@@ -12,13 +15,12 @@ __all__ = [
     "Plan",
     "Recipe",
     "Trained",
+    "distinct_sizes",
     "extract",
     "lane_bytes",
     "load",
     "make_plan",
-    "plan",
-    "recipe",
+    "make_recipe",
     "run",
-    "sizes_of_their_own",
     "use_all_cores",
 ]

@@ -5,25 +5,31 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from jaxtyping import PyTree
 
 
 class Checkpointer:
-    """Keeps the newest whole checkpoint of one bucket; one torn by a kill counts for nothing."""
+    """Keeps the newest whole checkpoint of one bucket; one that a kill left unfinished is ignored."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True)
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
-    def save(self, step: int, tree: Any) -> None:
+    def save(self, step: int, tree: PyTree) -> None:
         """Write a pytree of arrays as of this step; when it returns, their buffers may be donated."""
         leaves = {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(tree))}
         self._manager.save(step, args=ocp.args.StandardSave(leaves))
         self._manager.wait_until_finished()
 
-    def restore(self, like: Any) -> tuple[int, Any] | None:
-        """The newest (step, pytree) with the structure, shapes and placement of `like`, or None if there is none.
+    def restore(self, like: PyTree) -> tuple[int, Any] | None:
+        """Read the newest checkpoint.
 
-        NumPy arrays come back as NumPy arrays, JAX arrays on the devices where those of `like` lie.
+        Args:
+            like: A pytree with the structure, shapes and placement of the saved one.
+
+        Returns:
+            Step and pytree, or None if there is no checkpoint. NumPy arrays come back as NumPy arrays, JAX arrays on
+            the devices where those of `like` lie.
         """
         step = self._manager.latest_step()
         if step is None:

@@ -1,37 +1,44 @@
 """The progress bar of a sweep: bucket, models, steps a second, time left."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from jaxphase.sweep.plan import Plan
+from jaxphase.sweep.planning import Plan
 
 
 class Meter(NamedTuple):
-    """Where a sweep reports to: `start` a bucket, then `advance` it by steps done in some seconds."""
+    """Where a sweep reports its progress.
+
+    Attributes:
+        bar: The progress bar.
+        task: Its only task.
+        plan: What decides the share of each bucket.
+    """
 
     bar: Progress
-    task: int
+    task: TaskID
     plan: Plan
 
     def start(self, number: int) -> None:
-        """Bucket `number` has begun, or waits for its program."""
+        """Show that bucket `number` has begun, or waits for its program."""
         bucket = self.plan.buckets[number]
         text = f"bucket {number + 1}/{len(self.plan.buckets)}  {len(bucket.lanes)} models to width {bucket.width}"
         self.bar.update(self.task, description=text, rate="compiling")
 
     def advance(self, number: int, steps: int, seconds: float | None = None) -> None:
-        """`steps` more are done in bucket `number`, in `seconds` unless they had been done before."""
+        """Show that `steps` more are done in bucket `number`, in `seconds`, or before if that is None."""
         share = self.plan.run_seconds(self.plan.buckets[number]) * steps / self.plan.steps
         rate = f"{steps / seconds:.0f} steps/s" if seconds else "resumed"
         self.bar.update(self.task, advance=share, rate=rate)
 
 
 @contextmanager
-def meter(plan: Plan, show: bool):
-    """A bar on standard error while the context is open; silent when not shown."""
+def meter(plan: Plan, show: bool) -> Iterator[Meter]:
+    """Show a bar on standard error while the context is open, unless `show` is false."""
     total = sum(plan.run_seconds(bucket) for bucket in plan.buckets)
     columns = [
         TextColumn("{task.description}"),

@@ -15,9 +15,9 @@ from flax import nnx
 from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
 from jaxphase.runtime.mesh import copy_everywhere, lane_mesh, spread
-from jaxphase.sweep.plan import Bucket, Lane
-from jaxphase.sweep.recipe import recipe
-from jaxphase.sweep.train import initialise, programs
+from jaxphase.sweep import Bucket, Lane, make_recipe
+from jaxphase.sweep.lanes import initialize
+from jaxphase.sweep.programs import make_programs
 
 STEPS, SEEDS, ROWS = 3, 12, 16
 DEPTHS = (2, 8)
@@ -67,47 +67,47 @@ class Moves(NamedTuple):
 
 
 def moves(spec: SweepSpec, widths: tuple[int, ...]) -> Moves:
-    parts, mesh = recipe(spec), lane_mesh()
+    recipe, mesh = make_recipe(spec), lane_mesh()
     lanes = tuple(Lane(0, 0, width, ROWS, seed, spec.learning_rate) for width in widths for seed in range(SEEDS))
     bucket = Bucket(max(widths), 0, lanes)
-    state, numbers = initialise(bucket, spec, parts, len(lanes))
+    state, constants = initialize(bucket, recipe, len(lanes))
     # One key and one place in the data for all lanes: step 0, taken again and again, has one batch.
-    numbers = numbers._replace(key=np.zeros_like(numbers.key), data_offset=np.zeros_like(numbers.data_offset))
-    state, numbers = spread((state, numbers), mesh)
-    images = copy_everywhere(parts.source.splits, mesh)
-    template = parts.build(bucket.width, None)
+    constants = constants._replace(key=np.zeros_like(constants.key), data_offset=np.zeros_like(constants.data_offset))
+    state, constants = spread((state, constants), mesh)
+    splits = copy_everywhere(recipe.source.splits, mesh)
+    template = recipe.build(bucket.width, None)
     graph, *_ = nnx.split(template, nnx.Param, PerModel)
 
-    def activations(weights, per_model):
-        model = nnx.merge(graph, weights, per_model)
-        rows = images.train[:ROWS]
-        return parts.objective.represent(model, rows), model(rows)
+    def activations(params, per_model):
+        model = nnx.merge(graph, params, per_model)
+        rows = splits.train[:ROWS]
+        return recipe.objective.represent(model, rows), model(rows)
 
     def quickly(program, *arguments):
         return program.lower(*arguments).compile({"xla_backend_optimization_level": 0})
 
-    step = quickly(programs(bucket, spec, parts, mesh).advance, state, numbers, images.train, 0, 1)
-    program = quickly(jax.jit(jax.vmap(activations)), state.weights, numbers.per_model)
+    step = quickly(make_programs(bucket, spec, recipe, mesh).advance, state, constants, splits.train, 0, 1)
+    program = quickly(jax.jit(jax.vmap(activations)), state.params, constants.per_model)
 
-    def look(weights) -> list[np.ndarray]:
+    def measure(params) -> list[np.ndarray]:
         """Representation, with zeros beyond the width of a lane, and output [widths, seeds, ...]."""
-        seen = map(np.asarray, program(weights, numbers.per_model))
+        seen = map(np.asarray, program(params, constants.per_model))
         return [one.reshape(len(widths), SEEDS, *one.shape[1:]) for one in seen]
 
     def size(hidden: np.ndarray, output: np.ndarray) -> np.ndarray:
         mean = [np.abs(one).mean(tuple(range(1, one.ndim))) for one in (hidden, output)]
         return np.stack([mean[0] * bucket.width / np.array(widths), mean[1]])
 
-    start = size(*look(state.weights))
-    leaves, structure = jax.tree.flatten(state.weights)
+    start = size(*measure(state.params))
+    leaves, structure = jax.tree.flatten(state.params)
     roles = [weight.get_metadata()["role"] for weight in weights_of(template)]
     leaves = [0 * leaf if role == "readout" else leaf for role, leaf in zip(roles, leaves, strict=True)]
-    state = state._replace(weights=jax.tree.unflatten(structure, leaves))
-    hidden, output = look(state.weights)
+    state = state._replace(params=jax.tree.unflatten(structure, leaves))
+    hidden, output = measure(state.params)
     change = []
     for _ in range(STEPS):
-        state = step(state, numbers, images.train, 0, 1)
-        now = look(state.weights)
+        state = step(state, constants, splits.train, 0, 1)
+        now = measure(state.params)
         change.append(size(now[0] - hidden, (now[1] - output).mean(1)))
     assert (np.asarray(state.diverged_at) < 0).all()
     return Moves(start, np.stack(change, 1))
@@ -161,8 +161,8 @@ def test_a_step_moves_the_representation_alike_at_every_depth(family):
 @pytest.mark.parametrize("family", SHAPES)
 def test_the_role_of_a_weight_says_which_of_its_sides_grow(family, objective):
     bottleneck = {"bottleneck": 8} if objective == "autoencoding" else {}
-    parts = recipe(dataclasses.replace(spec_of(family, **bottleneck), objective=objective))
-    narrow, wide = (weights_of(parts.build(width, None)) for width in (16, 32))
+    recipe = make_recipe(dataclasses.replace(spec_of(family, **bottleneck), objective=objective))
+    narrow, wide = (weights_of(recipe.build(width, None)) for width in (16, 32))
     roles = {(): {"finite"}, (-1,): {"input", "vector"}, (-2,): {"readout"}, (-2, -1): {"hidden"}}
     for a, b in zip(narrow, wide, strict=True):
         grown = tuple(axis for axis in range(-a.ndim, 0) if a.shape[axis] != b.shape[axis])

@@ -16,10 +16,10 @@ from jaxphase.models import mlp
 from jaxphase.models.mlp import Block
 from jaxphase.objectives import OBJECTIVES
 from jaxphase.runtime.mesh import copy_everywhere, lane_mesh, spread
-from jaxphase.sweep.optimizer import optimizer
-from jaxphase.sweep.plan import Bucket, Lane
-from jaxphase.sweep.recipe import recipe
-from jaxphase.sweep.train import initialise, padding_moved, programs
+from jaxphase.sweep import Bucket, Lane, make_recipe
+from jaxphase.sweep.lanes import initialize, padding_moved
+from jaxphase.sweep.optimizers import make_optimizer
+from jaxphase.sweep.programs import make_programs
 
 STEPS = 50
 WIDTHS = (3, 8, 13)
@@ -59,35 +59,35 @@ def lane_of(width: int) -> Lane:
 
 
 def train(bucket: Bucket, spec: SweepSpec, dtype, measured: bool = True) -> tuple:
-    """(state, numbers, metrics, prepared, whether padding moved) after STEPS steps in this precision, on the host."""
+    """(state, constants, metrics, prepared, whether padding moved) after STEPS steps in this precision, on the host."""
     with jax.enable_x64(dtype == np.float64):
-        parts, mesh = recipe(spec), lane_mesh()
+        recipe, mesh = make_recipe(spec), lane_mesh()
         rows = -(-len(bucket.lanes) // 2) * 2
 
         def cast(tree):
             return jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype == np.float32 else leaf, tree)
 
-        state, numbers = spread(cast(initialise(bucket, spec, parts, rows)), mesh)
-        images = copy_everywhere(cast(parts.source.splits), mesh)
-        run = programs(bucket, spec, parts, mesh)
+        state, constants = spread(cast(initialize(bucket, recipe, rows)), mesh)
+        splits = copy_everywhere(cast(recipe.source.splits), mesh)
+        programs = make_programs(bucket, spec, recipe, mesh)
 
         def quickly(program, *arguments):
             # Nothing here runs for long: half the time to compile.
             return program.lower(*arguments).compile({"xla_backend_optimization_level": 0})(*arguments)
 
-        state = quickly(run.advance, state, numbers, images.train, 0, STEPS)
+        state = quickly(programs.advance, state, constants, splits.train, 0, STEPS)
         metrics, prepared = {}, None
         if measured:
-            metrics, prepared = quickly(run.look, state, numbers, images, None)
-            metrics |= quickly(run.read, prepared, images) if prepared else {}
-        moved = padding_moved(state, numbers)
-        return *jax.tree.map(np.asarray, (state, numbers, metrics, prepared)), moved
+            metrics, prepared = quickly(programs.measure, state, constants, splits, None)
+            metrics |= quickly(programs.probe, prepared, splits) if prepared else {}
+        moved = padding_moved(state, constants)
+        return *jax.tree.map(np.asarray, (state, constants, metrics, prepared)), moved
 
 
-def live_leaves(tree, numbers, row: int) -> list[np.ndarray]:
+def live_leaves(tree, constants, row: int) -> list[np.ndarray]:
     return [
         leaf[row][tuple(map(slice, shape[row]))]
-        for leaf, shape in zip(jax.tree.leaves(tree), numbers.live_shapes, strict=True)
+        for leaf, shape in zip(jax.tree.leaves(tree), constants.live_shapes, strict=True)
     ]
 
 
@@ -96,12 +96,12 @@ def test_padding_is_invisible_in_float64(family, kind, objective):
     options = {"bottleneck": 4} if objective == "autoencoding" else {}
     spec = spec_of(objective, family, kind, depth=1, **options)
     lanes = tuple(lane_of(width) for width in (4, 8))
-    state, numbers, _, _, moved = train(Bucket(16, 0, lanes), spec, np.float64, measured=False)
+    state, constants, _, _, moved = train(Bucket(16, 0, lanes), spec, np.float64, measured=False)
     assert not moved
-    alone, alone_numbers, *_ = train(Bucket(4, 0, lanes[:1]), spec, np.float64, measured=False)
-    before, _ = initialise(Bucket(4, 0, lanes[:1]), spec, recipe(spec), 1)
-    pairs = zip(*(live_leaves(s.weights, n, 0) for s, n in ((state, numbers), (alone, alone_numbers))), strict=True)
-    for (a, b), start in zip(pairs, jax.tree.leaves(before.weights), strict=True):
+    alone, alone_constants, *_ = train(Bucket(4, 0, lanes[:1]), spec, np.float64, measured=False)
+    before, _ = initialize(Bucket(4, 0, lanes[:1]), make_recipe(spec), 1)
+    pairs = zip(*(live_leaves(s.params, n, 0) for s, n in ((state, constants), (alone, alone_constants))), strict=True)
+    for (a, b), start in zip(pairs, jax.tree.leaves(before.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-9)
         assert np.any(a != start[0])
 
@@ -109,9 +109,11 @@ def test_padding_is_invisible_in_float64(family, kind, objective):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "lion"])
 def test_padding_is_invisible_to_optimizers(optimizer):
     spec, lanes = spec_of("contrastive", optimizer=optimizer, depth=1), (lane_of(3), lane_of(8))
-    state, numbers, *_ = train(Bucket(16, 0, lanes), spec, np.float64, measured=False)
-    alone, alone_numbers, *_ = train(Bucket(3, 0, lanes[:1]), spec, np.float64, measured=False)
-    for a, b in zip(live_leaves(state.weights, numbers, 0), live_leaves(alone.weights, alone_numbers, 0), strict=True):
+    state, constants, *_ = train(Bucket(16, 0, lanes), spec, np.float64, measured=False)
+    alone, alone_constants, *_ = train(Bucket(3, 0, lanes[:1]), spec, np.float64, measured=False)
+    for a, b in zip(
+        live_leaves(state.params, constants, 0), live_leaves(alone.params, alone_constants, 0), strict=True
+    ):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
@@ -135,15 +137,15 @@ def test_padding_is_invisible_in_every_metric(objective, options):
         assert not prepared.x[row][:, features:].any()
 
 
-def test_the_padded_block_of_weights_and_moments_is_bitwise_zero():
+def test_the_padded_block_of_params_and_opt_state_is_bitwise_zero():
     spec = spec_of("masked_modeling")
     lanes = tuple(lane_of(width) for width in WIDTHS)
-    state, numbers, *_ = train(Bucket(16, 0, lanes), spec, np.float32, measured=False)
-    one = jax.tree.map(lambda leaf: leaf[0], state.weights)
-    for moment in (state.moments.mu, state.moments.nu):
-        moments = jax.vmap(ravel_pytree(one)[1])(moment)
-        for tree in (state.weights, moments):
-            for leaf, shape in zip(jax.tree.leaves(tree), numbers.live_shapes, strict=True):
+    state, constants, *_ = train(Bucket(16, 0, lanes), spec, np.float32, measured=False)
+    one = jax.tree.map(lambda leaf: leaf[0], state.params)
+    _, adam = state.opt_state  # after the clipping, which has none
+    for moment in (adam.mu, adam.nu):
+        for tree in (state.params, jax.vmap(ravel_pytree(one)[1])(moment)):
+            for leaf, shape in zip(jax.tree.leaves(tree), constants.live_shapes, strict=True):
                 for row in range(len(lanes)):
                     padding = np.array(leaf[row]).view(np.uint32)
                     padding[tuple(map(slice, shape[row]))] = 0
@@ -169,7 +171,7 @@ def test_in_float32_the_difference_is_round_off():
 )
 def test_an_optimizer_that_cannot_be_is_refused_by_name(name, reason):
     with pytest.raises(InputError, match=f"optimizer is '{name}': {reason}"):
-        optimizer(name)
+        make_optimizer(name)
 
 
 class Careless(nnx.Module):
@@ -179,8 +181,8 @@ class Careless(nnx.Module):
         self.norm = norm
 
     def __call__(self, x):
-        centred = x - jnp.sum(x, axis=-1, keepdims=True) / self.norm.live[...]
-        return self.norm(centred)
+        centered = x - jnp.sum(x, axis=-1, keepdims=True) / self.norm.live[...]
+        return self.norm(centered)
 
 
 def test_a_layer_that_leaks_is_caught(monkeypatch):

@@ -17,14 +17,14 @@ from jaxphase import rg
 from jaxphase.config import to_toml
 from jaxphase.data import Source, Splits
 from jaxphase.errors import InputError
-from jaxphase.evaluate import prepare
+from jaxphase.evaluate import prepare_features
 from jaxphase.models import count_parameters
 from jaxphase.models.layers import PerModel
 from jaxphase.rg.networks import blocks
 from jaxphase.runtime.mesh import EVERYWHERE, LANES, copy_everywhere, device_memory, lane_mesh, pad_rows, spread
-from jaxphase.sweep.recipe import Recipe, recipe
-from jaxphase.sweep.train import EVALUATION_SEED, evaluation_losses, held_out_rows, places, read_lane, represent
-from jaxphase.sweep.trained import Trained, load
+from jaxphase.sweep import Recipe, Trained, load, make_recipe
+from jaxphase.sweep.measuring import EVALUATION_SEED, Metrics, evaluation_losses, probe_lane, represent
+from jaxphase.sweep.rows import held_out_rows, with_partners
 
 # What directions are chosen by, and whether means and variances are restored.
 VARIANTS = {"activations": ("activations", True), "not rescaled": ("activations", False), "weights": ("weights", True)}
@@ -35,8 +35,8 @@ class Scale(NamedTuple):
     """One step of a renormalization: the recipe at its resolution, its data on the devices, what its models read of
     the rows that directions are chosen on, and the widths of its models."""
 
-    parts: Recipe
-    images: Splits
+    recipe: Recipe
+    splits: Splits
     inputs: Array
     widths: tuple[int, ...]
 
@@ -80,16 +80,16 @@ def renormalize(
     programs, found = _programs(scales, trained.width, mesh), {}
     run = partial(_over_lanes, mesh, _at_once(trained, rows))
     for number, variant in enumerate(variants):
-        lanes = trained.weights, trained.per_model
+        lanes = trained.params, trained.per_model
         for step, (scale, program) in enumerate(zip(scales, programs, strict=True)):
             progress(f"{variant}, step {step}", (number + step / len(scales)) / len(variants))
             if step:
                 after = _per_model(scale)
                 seen = scales[step - 1].inputs, scale.inputs
-                weights, *found[variant, "kept", step] = run(program.coarsen[variant], (*lanes, after), seen)
-                lanes = weights, after
-            loss, prepared = run(program.look, lanes, scale.images)
-            found[variant, "metrics", step] = loss | run(program.read, prepared, scale.images)
+                params, *found[variant, "kept", step] = run(program.coarsen[variant], (*lanes, after), seen)
+                lanes = params, after
+            loss, prepared = run(program.measure, lanes, scale.splits)
+            found[variant, "metrics", step] = loss | run(program.probe, prepared, scale.splits)
             if not number:
                 found["couplings", step] = run(program.couple, lanes, scale.inputs)
     progress("done", 1.0)
@@ -98,17 +98,17 @@ def renormalize(
 
 def _wide_enough(trained: Trained, steps: int) -> Trained:
     """The lanes that can be halved so often: one unit, normalised by itself, would say nothing."""
-    wide = [_halved(lane.width, trained.parts.multiple, steps) > 1 for lane in trained.lanes]
+    wide = [_halved(lane.width, trained.recipe.multiple, steps) > 1 for lane in trained.lanes]
     if not any(wide):
         raise InputError(
             f"steps is {steps}: the widest model has {trained.width} hidden units in multiples of "
-            f"{trained.parts.multiple}, which cannot be halved so often; take fewer steps."
+            f"{trained.recipe.multiple}, which cannot be halved so often; take fewer steps."
         )
-    weights, per_model, diverged = jax.tree.map(
-        lambda leaf: leaf[np.array(wide)], (trained.weights, trained.per_model, trained.diverged_at)
+    params, per_model, diverged = jax.tree.map(
+        lambda leaf: leaf[np.array(wide)], (trained.params, trained.per_model, trained.diverged_at)
     )
     lanes = tuple(lane for lane, keep in zip(trained.lanes, wide, strict=True) if keep)
-    return trained._replace(lanes=lanes, weights=weights, per_model=per_model, diverged_at=diverged)
+    return trained._replace(lanes=lanes, params=params, per_model=per_model, diverged_at=diverged)
 
 
 def _halved(width: int, multiple: int, steps: int) -> int:
@@ -119,17 +119,18 @@ def _halved(width: int, multiple: int, steps: int) -> int:
 
 def _scales(trained: Trained, steps: int, space: bool, rows: int, mesh: jax.sharding.Mesh) -> list[Scale]:
     """What models of every step are, and what they see."""
-    parts, spec, found = trained.parts, trained.spec, []
-    splits = parts.source.splits
+    recipe, spec, found = trained.recipe, trained.spec, []
+    splits = recipe.source.splits
     splits = splits._replace(train=splits.train[: max(rows, spec.batch_size)])
     for step in range(steps + 1):
         if step and space:
-            source = _block_source(parts.source._replace(splits=splits), step)
-            parts, splits = _at_half_resolution(trained, parts, source), source.splits
-        chosen = splits.train[places(parts, np.arange(len(splits.train)), len(splits.train))]
-        inputs = parts.objective.inputs(jnp.asarray(chosen), jax.random.key(EVALUATION_SEED))
-        widths = tuple(_halved(lane.width, parts.multiple, step) for lane in trained.lanes)
-        found.append(Scale(parts, *copy_everywhere((splits, inputs), mesh), widths))
+            source = _block_source(recipe.source._replace(splits=splits), step)
+            recipe, splits = _at_half_resolution(trained, recipe, source), source.splits
+        chosen = splits.train[with_partners(recipe, jnp.arange(len(splits.train)), len(splits.train))]
+        inputs = recipe.objective.inputs(jnp.asarray(chosen), key=jax.random.key(EVALUATION_SEED))
+        widths = tuple(_halved(lane.width, recipe.multiple, step) for lane in trained.lanes)
+        on_devices = copy_everywhere((splits, inputs), mesh)
+        found.append(Scale(recipe, *on_devices, widths=widths))
     return found
 
 
@@ -143,19 +144,19 @@ def _block_source(source: Source, step: int) -> Source:
     return source._replace(splits=source.splits._replace(**rows), layout=blocks.block_layout(source.layout))
 
 
-def _at_half_resolution(trained: Trained, parts: Recipe, source: Source) -> Recipe:
+def _at_half_resolution(trained: Trained, recipe: Recipe, source: Source) -> Recipe:
     """The recipe on blocks: squares that a model reads, or that are hidden from it, have half the side."""
-    spec, model = trained.spec, parts.build(parts.multiple, None)
+    spec, model = trained.spec, recipe.build(recipe.multiple, None)
     side = getattr(getattr(model, "stem", None), "side", None)
     family = {"patch": max(side // 2, 1)} if side else {}
-    mask = getattr(parts.objective, "patch", None)
+    mask = getattr(recipe.objective, "patch", None)
     objective = {"patch": max(mask // 2, 1)} if mask and source.layout.kind == "image" else {}
-    return recipe(
+    return make_recipe(
         replace(
             spec,
             data_sizes=(len(source.splits.train),),
-            family_options=spec.family_options | family,
-            objective_options=spec.objective_options | objective,
+            family_options={**spec.family_options, **family},
+            objective_options={**spec.objective_options, **objective},
         ),
         source,
     )
@@ -163,21 +164,21 @@ def _at_half_resolution(trained: Trained, parts: Recipe, source: Source) -> Reci
 
 def _per_model(scale: Scale) -> nnx.State:
     """The numbers of every model of a step that are not trained, [lanes, ...]."""
-    states = {width: nnx.state(scale.parts.build(width, None), PerModel) for width in set(scale.widths)}
+    states = {width: nnx.state(scale.recipe.build(width, None), PerModel) for width in set(scale.widths)}
     return jax.tree.map(lambda *leaves: np.stack(leaves), *(states[width] for width in scale.widths))
 
 
 class Programs(NamedTuple):
     """What a step runs, jitted over lanes; steps of one resolution share them, as all are padded to one width."""
 
-    coarsen: dict[str, Callable]  # variant: (weights, numbers, coarse numbers), inputs -> weights, kept, restored
-    look: Callable  # (weights, numbers), images -> loss, Prepared
-    read: Callable  # Prepared, images -> metrics
-    couple: Callable  # (weights, numbers), inputs -> Couplings
+    coarsen: dict[str, Callable]  # variant: (params, per_model, coarse per_model), inputs -> params, kept, restored
+    measure: Callable  # (params, per_model), splits -> loss, PreparedFeatures
+    probe: Callable  # PreparedFeatures, splits -> metrics
+    couple: Callable  # (params, per_model), inputs -> Couplings
 
 
 def _programs(scales: list[Scale], width: int, mesh: jax.sharding.Mesh) -> list[Programs]:
-    """Those that make the models of a step and look at them.
+    """Those that make the models of a step and measure them.
 
     A core takes its lanes one after the other: a batch of decompositions shares XLA's threads with the programs that
     wait for it, which was seen to hang for ever (jax 0.10.2).
@@ -197,40 +198,40 @@ def _programs(scales: list[Scale], width: int, mesh: jax.sharding.Mesh) -> list[
 
     made: list[Programs] = []
     for before, scale in zip([scales[0], *scales], scales, strict=False):
-        if made and scale.parts is before.parts:
+        if made and scale.recipe is before.recipe:
             made.append(made[-1])
             continue
-        parts = scale.parts
-        fine, like = (one.parts.build(width, None) for one in (before, scale))
+        recipe = scale.recipe
+        fine, like = (one.recipe.build(width, None) for one in (before, scale))
         coarsen = {name: over_lanes(_coarsen, fine, like, *settings) for name, settings in VARIANTS.items()}
-        read = over_lanes(_read, parts.source.classes)
-        made.append(Programs(coarsen, over_lanes(_look, like, parts), read, over_lanes(_couple, like)))
+        probe = over_lanes(_probe, recipe.source.classes)
+        made.append(Programs(coarsen, over_lanes(_measure, like, recipe), probe, over_lanes(_couple, like)))
     return made
 
 
-def _merge(template: nnx.Module, weights: nnx.State, per_model: nnx.State) -> nnx.Module:
-    return nnx.merge(nnx.graphdef(template), weights, per_model)
+def _merge(template: nnx.Module, params: nnx.State, per_model: nnx.State) -> nnx.Module:
+    return nnx.merge(nnx.graphdef(template), params, per_model)
 
 
 def _coarsen(fine: nnx.Module, like: nnx.Module, method: str, rescale: bool, lane, inputs):
-    weights, per_model, after = lane
+    params, per_model, after = lane
     empty = jax.tree.map(jnp.asarray, nnx.state(like, nnx.Param))
-    models = _merge(fine, weights, per_model), _merge(like, empty, after)
+    models = _merge(fine, params, per_model), _merge(like, empty, after)
     coarse = rg.coarse_grain(*models, *inputs, method=method, rescale=rescale)
     return nnx.state(coarse.model, nnx.Param), coarse.kept, coarse.scale
 
 
 @jax.default_matmul_precision("highest")
-def _look(template: nnx.Module, parts: Recipe, lane, images: Splits):
+def _measure(template: nnx.Module, recipe: Recipe, lane, splits: Splits):
     model = _merge(template, *lane)
-    (loss,) = evaluation_losses(parts, model, held_out_rows(parts, images))
-    features = represent(parts, model, jnp.concatenate([images.validation, images.probe]))
-    features, fitted = jnp.split(features, [len(images.validation)])
-    return {"loss": loss}, prepare(fitted, features)
+    (loss,) = evaluation_losses(recipe, model, held_out_rows(recipe, splits))
+    features = represent(recipe, model, jnp.concatenate([splits.validation, splits.probe]))
+    features, fitted = jnp.split(features, [len(splits.validation)])
+    return {"loss": loss}, prepare_features(fitted, features)
 
 
-def _read(classes: int, prepared, images: Splits) -> dict[str, Array]:
-    return read_lane((), classes, prepared, images)
+def _probe(classes: int, prepared, splits: Splits) -> Metrics:
+    return probe_lane((), classes, prepared, splits)
 
 
 def _couple(template: nnx.Module, lane, inputs: Array) -> rg.Couplings:
@@ -239,7 +240,7 @@ def _couple(template: nnx.Module, lane, inputs: Array) -> rg.Couplings:
 
 def _at_once(trained: Trained, rows: int) -> int:
     """Lanes whose activations fit the memory of the devices together."""
-    positions = -(-trained.parts.positions // trained.parts.batch_size)
+    positions = -(-trained.recipe.positions // trained.recipe.batch_size)
     lane = 4 * rows * positions * trained.width * _ACTIVATIONS
     return max(int(device_memory() // lane), 1) * jax.device_count()
 
@@ -290,7 +291,7 @@ def _label(trained: Trained, scales: list[Scale], variants: tuple[str, ...], fou
         variables[name] = dims, over_steps(lambda step, n=name: getattr(found["couplings", step], n))
     widths = np.array([scale.widths[::seeds] for scale in scales]).T
     params = [
-        [count_parameters(scale.parts.build(int(width), None)) for scale, width in zip(scales, row, strict=True)]
+        [count_parameters(scale.recipe.build(int(width), None)) for scale, width in zip(scales, row, strict=True)]
         for row in widths
     ]
     threshold = trained.config.criticality_threshold

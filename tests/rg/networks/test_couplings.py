@@ -8,7 +8,7 @@ from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
 from jaxphase.rg import couplings
 from jaxphase.rg.networks.couplings import correlation_length, gaussian_entropy, growth, kurtosis, layers, skewness
-from jaxphase.sweep.recipe import recipe
+from jaxphase.sweep import make_recipe
 
 
 def centred(samples):
@@ -87,12 +87,12 @@ def model_of(family: str, width: int, **options):
         objective="autoencoding",
         family_options={"mlp": {}, "vit": {"patch": 2, "head_size": 4}, "resnet": {"patch": 2}}[family],
     )
-    parts = recipe(spec)
+    recipe = make_recipe(spec)
     rng = np.random.default_rng(0)
-    model = parts.build(width, rng)
+    model = recipe.build(width, rng)
     noisy = jax.tree.map(lambda a: a + 0.2 * rng.standard_normal(a.shape, np.float32), nnx.state(model, nnx.Param))
     nnx.update(model, noisy)
-    return parts, model, jnp.asarray(parts.source.splits.validation[:64])
+    return recipe, model, jnp.asarray(recipe.source.splits.validation[:64])
 
 
 measured = jax.jit(couplings)
@@ -114,7 +114,7 @@ def test_chi_is_the_square_of_the_jacobian(family, which):
 
 
 def test_neither_permuted_units_nor_padding_change_a_number():
-    parts, model, rows = model_of("mlp", 10)
+    recipe, model, rows = model_of("mlp", 10)
     wanted = measured(model, rows, KEY)
     order = np.random.default_rng(3).permutation(10)
     other = nnx.merge(*nnx.split(model))
@@ -122,7 +122,7 @@ def test_neither_permuted_units_nor_padding_change_a_number():
     for written in (first.dense.kernel, first.dense.bias, first.norm.gain):
         written.set_value(written[...][..., order])
     second.dense.kernel.set_value(second.dense.kernel[...][order])
-    like = parts.build(14, None)
+    like = recipe.build(14, None)
     fit = lambda a, b: np.pad(a, [(0, n - m) for m, n in zip(a.shape, b.shape, strict=True)])  # noqa: E731
     weights = jax.tree.map(fit, *(nnx.state(m, nnx.Param) for m in (model, like)))
     padded = nnx.merge(nnx.graphdef(like), weights, nnx.state(model, PerModel))

@@ -1,4 +1,4 @@
-"""The promises of a sweep: neighbours, buckets, interruptions and devices change nothing."""
+"""The promises of a sweep: neighbors, buckets, interruptions and devices change nothing."""
 
 import dataclasses
 import signal
@@ -18,9 +18,9 @@ from jaxphase.errors import InputError
 from jaxphase.evaluate import METRICS, linear_probe
 from jaxphase.models import count_parameters
 from jaxphase.runtime.mesh import copy_everywhere, lane_mesh
-from jaxphase.sweep.plan import Bucket, Lane
+from jaxphase.sweep import Bucket, Lane, compiling, planning, running
+from jaxphase.sweep.lanes import identity
 from jaxphase.sweep.progress import meter
-from jaxphase.sweep.train import identity
 
 SPEC = SweepSpec(
     sizes=(700, 1500, 3000), data_sizes=(40, 300), checkpoints=(5, 40), seeds=2, batch_size=16, base_width=16
@@ -101,28 +101,28 @@ def test_streamed_data_give_the_same_bits(monkeypatch, tmp_path, case):
     task = {"data": "glyphs", "data_options": {"train": 300}, "objective": "contrastive"} if case == "pairs" else {}
     if case == "file":
         np.save(tmp_path / "x.npy", np.random.default_rng(0).random((500, 6, 6)))
-        monkeypatch.setattr(sys.modules["jaxphase.data.arrays"], "LARGE", 0)
+        monkeypatch.setattr(sys.modules["jaxphase.data.array_files"], "LARGE", 0)
         task = {"data": "arrays", "data_options": {"path": str(tmp_path / "x.npy"), "probe": 50, "validation": 50}}
     # Neither the first calls nor the last ones before a checkpoint are as long as a piece.
     few = {"checkpoints": (5, 23), "metrics": ("train_loss", "val_loss"), "family_options": {"depth": 1}}
     spec = dataclasses.replace(SPEC, **few, **task)
     resident = sweep.run(spec, progress=False, buckets=1)
-    monkeypatch.setattr(sys.modules["jaxphase.sweep.plan"], "SHARE_OF_DATA", 0)
-    monkeypatch.setattr("jaxphase.sweep.stream.piece_steps", lambda parts, lanes: 3)
-    assert sweep.make_plan(spec, sweep.recipe(spec), 1).streamed
+    monkeypatch.setattr(planning, "SHARE_OF_DATA", 0)
+    monkeypatch.setattr("jaxphase.sweep.streaming.piece_steps", lambda recipe, lanes: 3)
+    assert sweep.make_plan(spec, buckets=1).streamed
     assert equal_numbers(sweep.run(spec, progress=False, buckets=1), resident)
 
 
 def test_a_diverging_lane_is_alone(whole):
     dataset, _ = whole
-    parts = sweep.recipe(SPEC)
-    plan = sweep.make_plan(SPEC, parts, buckets=1)
+    recipe = sweep.make_recipe(SPEC)
+    plan = sweep.make_plan(SPEC, recipe, buckets=1)
     bucket = plan.buckets[0]
     lanes = [
         lane._replace(learning_rate=1e30 if (lane.width, lane.data_size, lane.seed) == (3, 40, 0) else 3e-3)
         for lane in bucket.lanes
     ]
-    result = run_bucket(SPEC, parts, plan, Bucket(bucket.width, bucket.params, tuple(lanes)))
+    result = run_bucket(SPEC, recipe, plan, Bucket(bucket.width, bucket.params, tuple(lanes)))
     table, diverged_at = result
     sick = [row for row, lane in enumerate(lanes) if lane.learning_rate > 1]
     assert len(sick) == 1 and diverged_at[sick[0]] >= 0
@@ -133,13 +133,11 @@ def test_a_diverging_lane_is_alone(whole):
             assert np.array_equal(table["val_loss"][:, row], alone.values)
 
 
-def run_bucket(spec, parts, plan, bucket):
-    engine = sys.modules["jaxphase.sweep.run"]
+def run_bucket(spec, recipe, plan, bucket):
     plan, mesh = plan._replace(buckets=(bucket,)), lane_mesh()
-    with meter(plan, show=False) as bar:
-        work = engine.Work(spec, parts, plan, mesh, copy_everywhere(parts.source.splits, mesh), None, bar)
-        with engine.compiled_ahead(work) as compiled:
-            return engine.train_bucket(work, 0, compiled[0])
+    job = compiling.Job(spec, recipe, plan, mesh, copy_everywhere(recipe.source.splits, mesh))
+    with meter(plan, show=False) as bar, compiling.compiled_ahead(job) as compiled:
+        return running.train_bucket(job, 0, compiled[0], None, bar)
 
 
 def test_the_draws_of_a_lane_depend_on_the_lane_alone():
@@ -161,8 +159,8 @@ sys.path.insert(0, "{Path(__file__).parents[1]}")
 import conftest
 from jaxphase import sweep
 from jaxphase.config import read_toml
-engine = sys.modules["jaxphase.sweep.run"]
-engine.SAVE_SECONDS = engine.CALL_SECONDS = 0.1
+from jaxphase.sweep import running
+running.SAVE_SECONDS = running.CALL_SECONDS = 0.1
 spec, _ = read_toml("{tmp_path}/spec.toml")
 sweep.run(spec, "{tmp_path}/out", progress=False, buckets=2)
 """
@@ -184,17 +182,17 @@ sweep.run(spec, "{tmp_path}/out", progress=False, buckets=2)
 
 def test_an_extracted_model_is_the_lane_without_its_padding(whole):
     dataset, folder = whole
-    parts = sweep.recipe(SPEC)
-    splits = parts.source.splits
+    recipe = sweep.make_recipe(SPEC)
+    splits = recipe.source.splits
     model = sweep.extract(folder, size=1500, data_size=300, seed=1)
     cell = dataset.sel(size=1500, data_size=300, seed=1).isel(step=-1)
     assert count_parameters(model) == cell["params"].item()
     probe = linear_probe(
-        parts.objective.represent(model, splits.probe),
+        recipe.objective.represent(model, splits.probe),
         splits.probe_labels,
-        parts.objective.represent(model, splits.validation),
+        recipe.objective.represent(model, splits.validation),
         splits.validation_labels,
-        classes=parts.source.classes,
+        classes=recipe.source.classes,
     )
     np.testing.assert_allclose(probe.cross_entropy, cell["probe_cross_entropy"], rtol=1e-2)
 
