@@ -20,13 +20,13 @@ from . import (
     validate,
     words,
 )
-from .analysis import Analysis, Finding, TimeAnalysis, analyze, analyze_time, delay, load_analysis
+from .analysis import Analysis, Finding, TimeAnalysis, analyze, analyze_time, delay, load_analysis, save_analysis
 from .config import PhaseTransitionConfig, SweepSpec
 from .curves import read, read_csv
 from .errors import InputError
 from .report import write_report
 from .runtime import use_all_cores
-from .words.paragraphs import paragraph
+from .words import headline, paragraph, table
 
 __version__: str
 
@@ -48,6 +48,7 @@ __all__ = [
     "detect",
     "errors",
     "evaluate",
+    "headline",
     "linalg",
     "load_analysis",
     "models",
@@ -60,9 +61,11 @@ __all__ = [
     "report",
     "rg",
     "runtime",
+    "save_analysis",
     "scaling",
     "sweep",
     "systems",
+    "table",
     "use_all_cores",
     "validate",
     "words",

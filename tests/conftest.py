@@ -17,10 +17,10 @@ os.environ.setdefault(
 )
 
 import jax
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 
-install_import_hook("jaxphase", "typechecker.checked")
+jaxtyping.install_import_hook("jaxphase", "typechecker.checked")
 
 from jaxphase.runtime.cores import use_all_cores  # noqa: E402
 
@@ -47,3 +47,11 @@ def full_products():
     """Matrix products keep all digits of float32, as on a CPU: for identities that hold to rounding."""
     with jax.default_matmul_precision("highest"):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations are not checked: for what the library itself says to an argument of the wrong type."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

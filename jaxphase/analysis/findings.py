@@ -1,4 +1,4 @@
-"""What an analysis has to say: a finding per curve, a sentence, a table, a file."""
+"""What an analysis found: a finding for each curve, and all of it together. Data only; `jaxphase.words` says it."""
 
 import math
 from collections.abc import Mapping
@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import xarray as xr
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
 from jaxphase.analysis.evidence import Evidence
-from jaxphase.curves import axis
+from jaxphase.detect import CurveKind, MirageKind
 from jaxphase.runtime.files import plain, write_json
-from jaxphase.words.wording import SMOOTH, TRANSITIONS, exactly, in_figures, label, listed, size_unit
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class Interval(NamedTuple):
@@ -31,7 +27,15 @@ class Interval(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """Change of a metric per decade of size, [sizes], with standard errors and where it is largest."""
+    """The change of a metric per decade of size.
+
+    Attributes:
+        sizes: Where it was estimated, `[sizes]`.
+        value: The slope there, in units of the metric per decade.
+        standard_error: Its standard errors.
+        steepest: The size at which the slope is largest.
+        interval: The 95 % interval of that size.
+    """
 
     sizes: tuple[float, ...]
     value: tuple[float, ...]
@@ -41,7 +45,14 @@ class Slope(NamedTuple):
 
 
 class Break(NamedTuple):
-    """Where a power law over a floor changes its exponent, and the exponents on either side."""
+    """A size at which a power law changes its exponent.
+
+    Attributes:
+        size: The size of the break.
+        interval: Its 95 % interval.
+        before: The exponent below it.
+        after: The exponent above it.
+    """
 
     size: float
     interval: Interval
@@ -50,46 +61,55 @@ class Break(NamedTuple):
 
 
 class Boundary(NamedTuple):
-    """Where the order parameter changes at one data size; NaN where it has no transition."""
+    """The critical size of the order parameter in one group of curves; NaN where it has no transition."""
 
-    data_size: float | None
+    group: float | None
     critical_size: float
     interval: Interval
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one curve shows: a metric against model size at one data size (None where the curves have none).
+    """What one curve shows. Sizes are those that the curve goes over, in the unit of the dataset's `x`.
 
-    Of curves along data size (`curves.along_data`) model size and data size have changed places, here as everywhere.
-    kind is a name of `detect.KINDS` or "too few points"; verdict says it in words, remark what limits it. critical_size
-    and its interval are in the unit of `params`; width (10-90 %) and bootstrap_se, the standard deviation of the
-    centre over resampled seeds, in decades of it. All four are NaN without a transition; exponent and exponent_se but
-    for a power law. parameters are those of the fit of that kind, for a sigmoid in decades, for a power law
-    `floor + amplitude * (size / reference) ** exponent`. delta_bic is the evidence for a transition over the best
-    smooth curve, against it where negative. p_value is for a straight line in log size against one change of slope,
-    and significant its Benjamini-Hochberg decision at 5 % over all curves. points, sizes: how many there were;
-    diverged: how many models were left out.
-
-    slope is None where there are too few points, breaks are those of a broken power law. mirage, of a metric with a
-    transition and a continuous partner, is the verdict of `detect.mirage_test` on the two, partner the other's name.
-    detectors holds what every detector of `jaxphase.detect` gave, by name, x being log10 of the size or, for power
-    laws, the size over `reference`.
+    Attributes:
+        metric: Name of the metric.
+        group: The second size, which tells curves apart; None where there is none.
+        kind: The kind of the curve.
+        critical_size: Size at the center of a transition; NaN without one, as are the next three.
+        interval: Its 95 % interval.
+        width: The range from 10 to 90 % of the change, in decades.
+        bootstrap_se: Standard deviation of the center over resampled seeds, in decades.
+        delta_bic: Evidence for a transition over the best smooth curve (twice the log odds), negative against it.
+        bic: The evidence for each kind, by name.
+        straight_line_p: P-value of a straight line in log size, against one change of slope.
+        straight_line_rejected: Its Benjamini-Hochberg decision at 5 %, over all curves.
+        exponent: Exponent of a power law; NaN for other kinds.
+        exponent_se: Its standard error.
+        parameters: Parameters of the fit of this kind: sizes in decades for a sigmoid, and for a power law
+            `floor + amplitude * (size / reference) ** exponent`.
+        points: Number of values.
+        sizes: Number of different sizes among them.
+        diverged: Number of models left out because they had diverged.
+        slope: The slope at each size; None with too few points.
+        breaks: The breaks of a broken power law.
+        partner: The continuous metric that a thresholded one was compared with, "" if none.
+        mirage: Whether the jump is in the metric or in the models; None without a jump or a partner.
+        detectors: The result of every detector by the name of its function in `jaxphase.detect`; its x is log10 of the
+            size, and for power laws the size over `reference`.
     """
 
     metric: str
-    data_size: float | None
-    kind: str
-    verdict: str
-    remark: str
+    group: float | None
+    kind: CurveKind
     critical_size: float
     interval: Interval
     width: float
     bootstrap_se: float
     delta_bic: float
     bic: Mapping[str, float]
-    p_value: float
-    significant: bool
+    straight_line_p: float
+    straight_line_rejected: bool
     exponent: float
     exponent_se: float
     parameters: Mapping[str, Any]
@@ -99,79 +119,64 @@ class Finding:
     slope: Slope | None = None
     breaks: tuple[Break, ...] = ()
     partner: str = ""
-    mirage: str = ""
+    mirage: MirageKind | None = None
     detectors: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_transition(self) -> bool:
-        """Whether there is a critical size."""
-        return self.kind in TRANSITIONS
+        """Whether the curve has a critical size."""
+        return self.kind.is_transition
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """The verdicts on a dataset, which is kept as analysed: at one step, without the models that had diverged.
+    """All findings on a dataset. `jaxphase.headline`, `table` and `paragraph` put them into words.
 
-    evidence is about the order parameter: whether its change is a transition or a crossover.
+    Attributes:
+        dataset: The curves as analyzed, dims `(group, x, seed)` (`jaxphase.curves.curves_along`): at one step, without
+            the models that had diverged.
+        findings: One for each metric and group.
+        order_parameter: The metric that headline, phase diagram and evidence are about.
+        evidence: Whether its change is a transition or a crossover.
     """
 
     dataset: xr.Dataset
     findings: tuple[Finding, ...]
     order_parameter: str
-    evidence: Evidence | None = None
+    evidence: Evidence
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics with a finding, in their order."""
+        return tuple(dict.fromkeys(finding.metric for finding in self.findings))
 
     @property
     def boundary(self) -> tuple[Boundary, ...]:
-        """The critical size of the order parameter at each data size."""
-        return tuple(Boundary(found.data_size, found.critical_size, found.interval) for found in self.of_order())
+        """The critical size of the order parameter in each group."""
+        return tuple(Boundary(one.group, one.critical_size, one.interval) for one in self.on(self.order_parameter))
 
-    @property
-    def headline(self) -> str:
-        """The verdict on the order parameter, in one sentence."""
-        found, data = self.of_order(), self.dataset
-        where: dict[str, list[str]] = {}
-        for finding in found:
-            size = "" if finding.data_size is None else exactly(finding.data_size)
-            where.setdefault(_phrase(finding, size_unit(data)), []).append(size)
-        group = label(data, "data_size") if "data_size" in data.coords else ""
-        parts = [f"{phrase} for {listed(sizes)} {group}" if group else phrase for phrase, sizes in where.items()]
-        jumps = [finding for finding in found if finding.has_transition]
-        mirages = [finding for finding in jumps if finding.mirage == "in the metric"]
-        only = 0 < len(jumps) == len(mirages)
-        if mirages:
-            sizes = "" if only else f" for {listed([exactly(jump.data_size) for jump in mirages])} {group}"
-            partner = label(data, mirages[0].partner)
-            parts.append(f"the jump{sizes} is in the metric and not in the models, as {partner} drifts through it")
-        second = axis(data, "data_size")
-        if self.evidence and self.evidence.verdict not in ("none", "undecided"):
-            whose = " of the metric" if only else ""
-            parts.append(f"with {second} this is a {self.evidence.verdict}{whose}: {self.evidence.reasons[0]}")
-        elif any(finding.kind == "sigmoid" for finding in found) and not only:
-            parts.append(f"a crossover is no phase transition, which would sharpen with {second}")
-        return f"{label(data, self.order_parameter)}: {'; '.join(parts)}."
-
-    def of_order(self) -> tuple[Finding, ...]:
-        """The findings on the order parameter, one per data size."""
-        return tuple(finding for finding in self.findings if finding.metric == self.order_parameter)
+    def on(self, metric: str) -> tuple[Finding, ...]:
+        """The findings on one metric, one for each group; none for a metric that the analysis does not have."""
+        return tuple(finding for finding in self.findings if finding.metric == metric)
 
     def to_dataframe(self) -> "DataFrame":
-        """A row for each finding, in their order.
+        """Give a row for each finding, in their order.
 
-        Columns: metric; order_parameter, whether it is that; along, "model size" or "data size", what the curve is
-        over; data_size, of the curve, NaN where there are none, or instead of it model_size of curves along data size;
-        then the fields of `Finding` of that name, critical_low and critical_high being the ends of its interval, and
-        steepest, steepest_low, steepest_high those of its slope. Sizes are in the unit of `params` (`size_unit`), NaN
-        where there is no such number; partner, mirage and remark are empty where there is nothing to say.
+        Returns:
+            A DataFrame with the columns metric; order_parameter, whether it is that; along, "model_size" or
+            "data_size"; a column named after the other size, NaN where there is none; then the fields of `Finding` of
+            that name. critical_low and critical_high are the ends of its interval; steepest, steepest_low and
+            steepest_high those of its slope. Kinds are words, empty where there is nothing to say.
         """
         from pandas import DataFrame
 
-        along, second = axis(self.dataset, "params"), axis(self.dataset, "data_size").replace(" ", "_")
+        along, second = self.dataset.x.attrs["name"], self.dataset.group.attrs["name"]
         rows = [
             {
                 "metric": found.metric,
                 "order_parameter": found.metric == self.order_parameter,
                 "along": along,
-                second: math.nan if found.data_size is None else float(found.data_size),
+                second: math.nan if found.group is None else float(found.group),
                 **_row(found),
             }
             for found in self.findings
@@ -179,104 +184,53 @@ class Analysis:
         return DataFrame(rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the dataset, in the types of JSON; a number that is not finite is None.
+        """Give everything but the dataset in the types of JSON; a number that is not finite is None.
 
-        The file `analysis.schema.json` of this package is its JSON Schema and says what each field is.
+        Returns:
+            A dict that the JSON Schema `analysis.schema.json` of this package describes, field by field.
         """
+        data = self.dataset
         return plain(
             {
                 "schema": SCHEMA,
                 "versions": {name: version(name) for name in ("jaxphase", "jax", "numpy")},
                 "order_parameter": self.order_parameter,
-                "headline": self.headline,
-                "step": self.dataset.step.item() if "step" in self.dataset.coords else None,
-                "axis": axis(self.dataset, "params"),
-                "size_unit": size_unit(self.dataset),
-                "sizes": self.dataset.params.values,
-                "labels": _labels(self.dataset, [finding.metric for finding in self.findings]),
+                "step": data.step.item() if "step" in data.coords else None,
+                "along": dict(data.x.attrs),
+                "grouped_by": dict(data.group.attrs),
+                "sizes": data.x.values,
+                "labels": {name: _labels(data[name]) for name in self.metrics},
                 "boundary": list(self.boundary),
                 "findings": [vars(finding) for finding in self.findings],
-                "evidence": vars(self.evidence) if self.evidence else None,
+                "evidence": vars(self.evidence),
             },
             pairs=(Interval,),
         )
 
     def to_json(self, path: str | Path) -> None:
-        """Write `to_dict` to a file; InputError where that is not possible."""
+        """Write `to_dict` to a file; InputError if it cannot be written."""
         write_json(self.to_dict(), path)
-
-    def table(self) -> Table:
-        """Verdict, critical size with its 95 % interval, width and p-value of each curve, for a terminal."""
-        data = self.dataset
-        grouped = ["data_size"] if "data_size" in data.coords else []
-        notes = ["p: of a straight line in log size; *: it bends (false discovery rate 5 %)."]
-        notes += [f"{found.metric}{_at(found)}: {found.remark}." for found in self.findings if found.remark]
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-        table.caption, table.caption_justify = escape("\n".join(notes)), "left"
-        table.add_column("metric", no_wrap=True)
-        for name in grouped:
-            table.add_column(label(data, name).replace(" ", "\n"), justify="right", no_wrap=True)
-        table.add_column("verdict", min_width=10, max_width=10)  # 80 columns in all, with the names of a sweep
-        table.add_column(f"critical size,\n{size_unit(data)} [95 %]", justify="right", min_width=17)
-        for heading in ("width,\ndecades", "p"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        previous = ""
-        for found in self.findings:
-            name, previous = found.metric if found.metric != previous else "", found.metric
-            size = [exactly(found.data_size) for _ in grouped]
-            words = (SMOOTH | TRANSITIONS).get(found.kind, found.kind)
-            width = f"{found.width:.2f}" if found.has_transition else ""
-            style = "bold" if found.metric == self.order_parameter else None
-            table.add_row(escape(name), *size, words, _place(found), width, _p_value(found), style=style)
-        return table
 
 
 def _row(found: Finding) -> dict[str, Any]:
     """The numbers and words of a finding without its curve, flat."""
     slope = found.slope or Slope((), (), (), math.nan, Interval(math.nan, math.nan))
+    numbers = ("width", "bootstrap_se", "delta_bic", "straight_line_p", "straight_line_rejected")
     return {
-        "kind": found.kind,
-        "verdict": found.verdict,
+        "kind": found.kind.name.lower(),
         "critical_size": found.critical_size,
         "critical_low": found.interval.low,
         "critical_high": found.interval.high,
-        **{name: getattr(found, name) for name in ("width", "bootstrap_se", "delta_bic", "p_value", "significant")},
-        "exponent": found.exponent,
-        "exponent_se": found.exponent_se,
+        **{name: getattr(found, name) for name in (*numbers, "exponent", "exponent_se")},
         "steepest": slope.steepest,
         "steepest_low": slope.interval.low,
         "steepest_high": slope.interval.high,
-        **{name: getattr(found, name) for name in ("partner", "mirage", "points", "sizes", "diverged", "remark")},
+        "partner": found.partner,
+        "mirage": "" if found.mirage is None else found.mirage.name.lower(),
+        **{name: getattr(found, name) for name in ("points", "sizes", "diverged")},
     }
 
 
-def _at(finding: Finding) -> str:
-    return "" if finding.data_size is None else f" at {exactly(finding.data_size)}"
-
-
-def _phrase(finding: Finding, unit: str) -> str:
-    """The verdict and where, as a part of a sentence."""
-    if finding.kind == "sigmoid":
-        return f"crossover (sigmoid) at {_place(finding)} {unit}"
-    return f"no transition ({SMOOTH[finding.kind]})" if finding.kind in SMOOTH else finding.verdict
-
-
-def _place(finding: Finding) -> str:
-    if not finding.has_transition:
-        return "no transition" if finding.kind in SMOOTH else ""
-    low, high = map(in_figures, finding.interval)
-    return f"{in_figures(finding.critical_size)} [{low}–{high}]"
-
-
-def _p_value(finding: Finding) -> str:
-    if math.isnan(finding.p_value):
-        return ""
-    shown = "<0.001" if finding.p_value < 0.001 else f"{finding.p_value:.3f}"
-    return f"{shown}{'*' if finding.significant else ' '}"
-
-
-def _labels(data: xr.Dataset, metrics: list[str]) -> dict[str, dict[str, str]]:
-    """Long names and units of metrics and data sizes, where they have them."""
-    named = {name: data[name].attrs for name in (*metrics, "data_size") if name in data.variables}
-    kept = {name: {key: words[key] for key in ("long_name", "units") if key in words} for name, words in named.items()}
-    return {name: words for name, words in kept.items() if words}
+def _labels(values: xr.DataArray) -> dict[str, str]:
+    """Long name and units, where there are any."""
+    return {key: values.attrs[key] for key in ("long_name", "units") if key in values.attrs}

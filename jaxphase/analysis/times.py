@@ -1,39 +1,65 @@
-"""When a curve learns: half times, plateaus, the delay from training to validation (grokking), times against size."""
+"""When a curve learns: half times, the delay from training to validation (grokking), and how times go with size."""
 
+from enum import IntEnum
 from typing import NamedTuple
 
+import jax
 import numpy as np
+from jaxtyping import ArrayLike, Float, Key
 from scipy.special import fdtrc, stdtrit
 
-DELAYS = ("no change", "no delay", "delay", "lead")
-POWERS = ("too few sizes", "no power law", "power law")
-# A curve changes if what it has crossed is this many times the noise between neighbouring points.
+# A curve changes if its change is this many times the noise between neighboring points.
 _CHANGE = 5.0
-# A plateau is level to this many times the noise, has as many points, and moves on by so much on either side.
-_LEVEL, _LEAST, _MOVES = 2.0, 3, 5.0
 _RESAMPLES = 999
 
 
-class Plateau(NamedTuple):
-    """Where a curve rests between two faster stretches, see `plateaus`, and its mean level there."""
+class DelayKind(IntEnum):
+    """Whether validation learns later than training."""
 
-    begin: float
-    end: float
-    level: float
+    NO_CHANGE = 0
+    NO_DELAY = 1
+    DELAY = 2
+    LEAD = 3
+
+
+class TimeLawKind(IntEnum):
+    """Whether times are a power of the size."""
+
+    TOO_FEW_SIZES = 0
+    NO_POWER_LAW = 1
+    POWER_LAW = 2
 
 
 class Delay(NamedTuple):
-    """ratio of the times and its 95 % interval, kind one of DELAYS, the times [seeds] of train and validation."""
+    """How much later validation learns than training.
+
+    Attributes:
+        ratio: Ratio of the half times; NaN where nothing changes.
+        interval: Its 95 % interval.
+        kind: The verdict.
+        train_time: Half times of training, `[seeds]`, in steps.
+        validation_time: Half times of validation, `[seeds]`, in steps.
+    """
 
     ratio: float
     interval: tuple[float, float]
-    kind: str
-    train_time: np.ndarray
-    validation_time: np.ndarray
+    kind: DelayKind
+    train_time: Float[np.ndarray, " seeds"]
+    validation_time: Float[np.ndarray, " seeds"]
 
 
 class TimeLaw(NamedTuple):
-    """t = amplitude * size**exponent: kind is one of POWERS, p_value that of chi2 on dof degrees of freedom."""
+    """The law `t = amplitude * size**exponent`.
+
+    Attributes:
+        exponent: The exponent; NaN unless the kind is `POWER_LAW`.
+        exponent_se: Its standard error, from the scatter over seeds.
+        amplitude: The factor, in steps.
+        chi2: Chi-squared of the mean times about the law.
+        dof: Its degrees of freedom.
+        p_value: Probability of a larger misfit if the law holds.
+        kind: The verdict.
+    """
 
     exponent: float
     exponent_se: float
@@ -41,93 +67,92 @@ class TimeLaw(NamedTuple):
     chi2: float
     dof: int
     p_value: float
-    kind: str
+    kind: TimeLawKind
 
 
-def half_time(values, steps):
-    """When a curve `[..., n]` over positive steps `[n]` has done half of its change, `[...]`: linear in ln(step).
+def half_time(steps: ArrayLike, values: ArrayLike) -> Float[np.ndarray, "..."]:
+    """Time at which half of the change of a curve is done, by linear interpolation in ln(step).
 
-    The change is from the mean of its first three points present to that of its last three, and the time is halfway
-    between the first point beyond the middle from where on the curve is mostly beyond (the least number of points on
-    the wrong side) and the one before, interpolated. NaN where the change is below 5 times the noise of the curve, the
-    median distance of a point from the mean of its neighbours; steps <= 0 and points that are not finite are missing.
+    The change goes from the mean of the first three points to the mean of the last three. The curve crosses the middle
+    between two neighboring points; of all such pairs the one is taken that leaves the fewest points on the wrong side.
+
+    Args:
+        steps: Training steps, `[n]`; those that are not positive are left out.
+        values: Curves, `[..., n]`; values that are not finite are left out.
+
+    Returns:
+        The times `[...]`, in steps. NaN with fewer than six points, or where the change is less than five times the
+        noise of the curve (from the median distance of a point to the mean of its neighbors).
+
+    Raises:
+        ValueError: If the shapes do not match.
     """
     values, steps = np.asarray(values, float), np.asarray(steps, float)
     if values.ndim == 0 or steps.shape != values.shape[-1:]:
         raise ValueError(f"values must have shape [..., n] with steps [n], got {values.shape} and {steps.shape}")
-    found = [_half_time(curve, steps) for curve in values.reshape(-1, len(steps))]
-    return np.reshape(found, values.shape[:-1])
+    found = [_half_time(steps, curve) for curve in values.reshape(-1, len(steps))]
+    return np.reshape(np.asarray(found, float), values.shape[:-1])
 
 
-def plateaus(steps, values, noise: float) -> tuple[Plateau, ...]:
-    """Where a smooth curve `[n]`, as `detect.fit_steps` fits it to points with `noise`, rests over steps `[n]`.
+def delay(steps: ArrayLike, train: ArrayLike, validation: ArrayLike, *, key: Key[jax.Array, ""] | None = None) -> Delay:
+    """Measure how much later validation learns than training, as the ratio of their half times.
 
-    From begin to end, three points or more, it changes by at most 2 times the noise, which is flat within it; and both
-    before and after, over as long a time in ln(step) as the plateau lasts or to the end of the curve, it moves on by at
-    least 5 times the noise, in one direction. Both sides are thus faster, 2.5 times at least. A slow steady fall has no
-    such place, whatever its length, nor has a fall that only slows down; where a curve starts or ends level, or turns,
-    is no plateau either. Steps <= 0 and values that are not finite are missing. In the order of time; of two that
-    overlap the longer counts.
+    The ratio is the geometric mean over the seeds in which both curves change. Its interval is the wider one of
+    Student's t for ln(ratio) over seeds and of a bootstrap over seeds, and it is widened by the spacing of the steps
+    around the half times, since a time between two steps is not known any better.
 
-    With the curves and noise of `detect.fit_steps`, at 64 points, with noise of 1 and 2 % of the whole change and 250
-    curves of each sort (`experiments/calibration_curves.py`): none in smooth falls (power laws and sums of two,
-    exponential and stretched exponential, straight in ln(step), level), nor with a step or two on a fall that is not
-    level within the noise; the one of a fast fall, a rest and a drop (grokking) in all. The one of a staircase is found
-    in all, both of two in 99.6 and 98 %, and all of three in 93 and 75 %, at 1 and 2 % noise: in nearly all others
-    `detect.fit_steps` misses steps.
+    Args:
+        steps: Training steps, `[n]`, positive.
+        train: Training curves, `[seeds, n]` or `[n]`.
+        validation: Validation curves of the same seeds, of the same shape.
+        key: Key of the bootstrap, by default always the same.
+
+    Returns:
+        A `Delay` of kind `DELAY` or `LEAD` where the interval excludes 1, else `NO_DELAY`; `NO_CHANGE`, with NaN, where
+        no seed has both curves changing. With one seed the interval is the spacing of the steps alone.
+
+    Raises:
+        ValueError: If the shapes do not match.
+
+    References:
+        Power et al. (2022), Grokking, arXiv:2201.02177.
     """
-    steps, values = np.asarray(steps, float), np.asarray(values, float)
-    if values.ndim != 1 or steps.shape != values.shape:
-        raise ValueError(f"values must have shape [n] with steps [n], got {values.shape} and {steps.shape}")
-    there = np.isfinite(values) & (steps > 0)
-    order = np.argsort(steps[there])
-    t, y = steps[there][order], values[there][order]
-    log_t, chosen = np.log(t), []
-    level = [(a, b) for a, b in _level(y, _LEVEL * noise) if _moves_on(log_t, y, a, b, _MOVES * noise)]
-    for a, b in sorted(level, key=lambda ends: log_t[ends[0]] - log_t[ends[1]]):
-        if all(b < other[0] or a > other[1] for other in chosen):
-            chosen.append((a, b))
-    return tuple(Plateau(float(t[a]), float(t[b]), float(y[a : b + 1].mean())) for a, b in sorted(chosen))
-
-
-def delay(train, validation, steps, *, seed=0) -> Delay:
-    """How much later validation learns than training, as the ratio of their half times (see `half_time`).
-
-    train, validation: `[seeds, n]` or `[n]`, the same seeds in both; steps: `[n]`, positive. ratio is the geometric
-    mean over the seeds in which both change. Its 95 % interval is that of Student's t for ln(ratio) over seeds, or if
-    wider that of a bootstrap over them with the random `seed`; to both is added half the logarithm of the largest ratio
-    of neighbouring steps about the half times, as a time between two points is not known better. kind: "delay" or
-    "lead" where the interval excludes 1, else "no delay"; "no change", all NaN, where no seed has both curves changing.
-    With one seed the interval is that of the steps alone. Power et al. (2022),
-    arXiv:2201.02177.
-    """
-    train, validation = np.atleast_2d(train), np.atleast_2d(validation)
+    train, validation = np.atleast_2d(np.asarray(train, float)), np.atleast_2d(np.asarray(validation, float))
     if train.shape != validation.shape:
         raise ValueError(f"train {train.shape} and validation {validation.shape} must have one shape [seeds, n]")
-    times = half_time(train, steps), half_time(validation, steps)
+    times = half_time(steps, train), half_time(steps, validation)
     change = np.log(times[1]) - np.log(times[0])
     change = change[np.isfinite(change)]
     if not len(change):
-        return Delay(np.nan, (np.nan, np.nan), DELAYS[0], *times)
+        return Delay(np.nan, (np.nan, np.nan), DelayKind.NO_CHANGE, *times)
     half = _log_gap(np.asarray(steps, float), np.concatenate(times)) / 2
     low = high = middle = change.mean()
     if len(change) > 1:
         reach = stdtrit(len(change) - 1, 0.975) * change.std(ddof=1) / len(change) ** 0.5
-        drawn = np.random.default_rng(seed).choice(change, (_RESAMPLES, len(change))).mean(axis=1)
+        random = np.random.default_rng(0 if key is None else np.asarray(jax.random.key_data(key)))
+        drawn = random.choice(change, (_RESAMPLES, len(change))).mean(axis=1)
         low, high = min(middle - reach, np.quantile(drawn, 0.025)), max(middle + reach, np.quantile(drawn, 0.975))
     low, high = low - half, high + half
-    kind = DELAYS[2] if low > 0 else DELAYS[3] if high < 0 else DELAYS[1]
+    kind = DelayKind.DELAY if low > 0 else DelayKind.LEAD if high < 0 else DelayKind.NO_DELAY
     return Delay(float(np.exp(middle)), (float(np.exp(low)), float(np.exp(high))), kind, *times)
 
 
-def fit_time_law(sizes, times) -> TimeLaw:
-    """The exponent z of t ~ size**z, by least squares in logarithms, weighted with the errors over seeds.
+def fit_time_law(sizes: ArrayLike, times: ArrayLike) -> TimeLaw:
+    """Fit the exponent z of `t ~ size**z` by weighted least squares in logarithms.
 
-    sizes `[k]`, times `[k, seeds]`; what is not positive and finite is missing. As few seeds say little of their own
-    spread, that of ln t is taken as the same at all sizes and pooled over them. chi2 is about the line, on dof degrees
-    of freedom; p_value is that of F = chi2 / dof, on those and the ones of the spread. exponent_se is from the spread
-    over seeds. kind: "no power law" where p_value < 0.01, exponent then NaN; "too few sizes" (all NaN) with fewer than
-    three sizes or no two seeds of one.
+    A few seeds say little about their own spread, so that of ln t is taken to be the same at all sizes and pooled. The
+    law is tested by F = chi2 / dof, on its degrees of freedom and those of the spread.
+
+    Args:
+        sizes: Sizes, `[k]`.
+        times: Times, `[k, seeds]`; those that are not positive and finite are left out.
+
+    Returns:
+        A `TimeLaw`. Its kind is `NO_POWER_LAW`, with a NaN exponent, where the p-value is below 1 %, and
+        `TOO_FEW_SIZES`, with NaN everywhere, with fewer than three sizes or no size with two seeds.
+
+    Raises:
+        ValueError: If the shapes do not match.
     """
     sizes, times = np.asarray(sizes, float), np.asarray(times, float)
     if times.ndim != 2 or sizes.shape != times.shape[:1]:
@@ -139,7 +164,7 @@ def fit_time_law(sizes, times) -> TimeLaw:
     log_t, count, log_n = log_t[used], count[used], np.log(sizes[used])
     spread_dof, dof = int((count - 1).sum()), len(count) - 2
     if dof < 1 or spread_dof < 1 or len(set(log_n)) < 3:
-        return TimeLaw(*[np.nan] * 4, max(dof, 0), np.nan, POWERS[0])
+        return TimeLaw(*[np.nan] * 4, max(dof, 0), np.nan, TimeLawKind.TOO_FEW_SIZES)
     mean = np.nanmean(log_t, axis=1)
     variance = np.nansum((log_t - mean[:, None]) ** 2) / spread_dof
     # Seeds that agree to the last digit would reject every law.
@@ -151,35 +176,14 @@ def fit_time_law(sizes, times) -> TimeLaw:
     chi2 = float(np.sum(weight * (mean - level - slope * (log_n - center)) ** 2))
     p = float(fdtrc(dof, spread_dof, chi2 / dof))
     if p < 0.01:
-        return TimeLaw(np.nan, np.nan, np.nan, chi2, dof, p, POWERS[1])
-    return TimeLaw(float(slope), float(norm**-0.5), float(np.exp(level - slope * center)), chi2, dof, p, POWERS[2])
+        return TimeLaw(np.nan, np.nan, np.nan, chi2, dof, p, TimeLawKind.NO_POWER_LAW)
+    return TimeLaw(
+        float(slope), float(norm**-0.5), float(np.exp(level - slope * center)), chi2, dof, p, TimeLawKind.POWER_LAW
+    )
 
 
-def _level(y: np.ndarray, most: float) -> list[tuple[int, int]]:
-    """First and last index of the longest stretches, from each beginning, over which y spans no more than `most`."""
-    found, last = [], -1
-    for first in range(len(y)):
-        end = max(first, last)
-        while end + 1 < len(y) and np.ptp(y[first : end + 2]) <= most:
-            end += 1
-        if end > last and end - first + 1 >= _LEAST:
-            found.append((first, end))
-        last = end
-    return found
-
-
-def _moves_on(log_t: np.ndarray, y: np.ndarray, first: int, last: int, least: float) -> bool:
-    """Whether y moves by `least`, in one direction, over as long before and after a stretch as it lasts."""
-    length = (log_t[last] - log_t[first]) * (1 + 1e-9)
-    before = y[first] - y[:first][log_t[:first] >= log_t[first] - length]
-    after = y[last + 1 :][log_t[last + 1 :] <= log_t[last] + length] - y[last]
-    if not (before.size and after.size):
-        return False
-    into, out = (side[np.argmax(np.abs(side))] for side in (before, after))
-    return bool(into * out > 0 and min(abs(into), abs(out)) >= least)
-
-
-def _half_time(curve: np.ndarray, steps: np.ndarray) -> float:
+def _half_time(steps: Float[np.ndarray, " n"], curve: Float[np.ndarray, " n"]) -> float:
+    """The half time of one curve."""
     present = np.isfinite(curve) & (steps > 0) & np.isfinite(steps)
     order = np.argsort(steps[present])
     y, log_t = curve[present][order], np.log(steps[present][order])
@@ -199,7 +203,7 @@ def _half_time(curve: np.ndarray, steps: np.ndarray) -> float:
     return float(np.exp(log_t[after - 1] + part * (log_t[after] - log_t[after - 1])))
 
 
-def _log_gap(steps: np.ndarray, times: np.ndarray) -> float:
+def _log_gap(steps: Float[np.ndarray, " n"], times: Float[np.ndarray, " seeds"]) -> float:
     """The largest logarithm of the ratio of the two steps about any of the times."""
     log_t = np.log(np.sort(steps[steps > 0]))
     at = np.clip(np.searchsorted(log_t, np.log(times[np.isfinite(times)])), 1, len(log_t) - 1)

@@ -7,23 +7,30 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from rich import box
-from rich.markup import escape
-from rich.table import Table
+from jaxtyping import Float
 
-from jaxphase.analysis.times import DELAYS, POWERS, Delay, Plateau, TimeLaw, delay, fit_time_law, half_time, plateaus
+from jaxphase.analysis.plateaus import Plateau, find_plateaus
+from jaxphase.analysis.times import Delay, TimeLaw, delay, fit_time_law, half_time
 from jaxphase.curves import at_best_rate, metrics_of
-from jaxphase.detect.plateaus import fit_steps
+from jaxphase.detect import Steps, fit_steps
 from jaxphase.errors import InputError
 from jaxphase.runtime.files import write_json
-from jaxphase.words.wording import exactly
 
-# Numbers that `fit_steps` fits to the smooth part of a curve and to each step.
+# Parameters that `fit_steps` fits to the smooth part of a curve and to each step.
 _SMOOTH, _STEP = 7, 3
 
 
 class Event(NamedTuple):
-    """A step of a curve: when, its 95 % interval, from 10 to 90 % of it, and by how much the metric changes."""
+    """A step of a learning curve.
+
+    Attributes:
+        time: When half of it is done, in training steps.
+        interval: Its 95 % interval.
+        begin: When 10 % of it is done.
+        end: When 90 % of it is done.
+        height: How much the metric changes.
+        height_se: Its standard error.
+    """
 
     time: float
     interval: tuple[float, float]
@@ -35,8 +42,17 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What one metric does along training, in the mean over the seeds of one size; events is None if it has too few
-    steps to judge. half_time is the mean over seeds, of the logarithm, of when half of the change is done."""
+    """What one metric does along training, in the mean over the seeds of one size.
+
+    Attributes:
+        metric: The metric.
+        data_size: The data size; None where the curves have none.
+        size: The model size.
+        events: Steps of the mean curve; None if it has too few points to judge.
+        plateaus: Plateaus of the fitted curve.
+        half_time: When half of the change is done, in training steps: the geometric mean over seeds.
+        log_half_time_se: Standard error of its logarithm.
+    """
 
     metric: str
     data_size: float | None
@@ -58,7 +74,14 @@ class SizeDelay:
 
 @dataclass(frozen=True)
 class SizeLaw:
-    """The half times of a metric against size ("size" at one data size, or "data_size" at one size)."""
+    """The law of the half times of a metric against one size.
+
+    Attributes:
+        metric: The metric.
+        along: "size" or "data_size".
+        at: The other size; None where the curves have none.
+        law: The law.
+    """
 
     metric: str
     along: str
@@ -68,63 +91,43 @@ class SizeLaw:
 
 @dataclass(frozen=True)
 class TimeAnalysis:
-    """What training time shows; delays are those of train_loss and val_loss where there are both."""
+    """What training time shows.
+
+    Attributes:
+        curves: Each metric at each size.
+        delays: Delays from train_loss to val_loss at each size, where both exist.
+        laws: Laws of half times against sizes.
+    """
 
     curves: tuple[LearningCurve, ...]
     delays: tuple[SizeDelay, ...]
     laws: tuple[SizeLaw, ...]
 
-    def table(self) -> Table:
-        """A row for each metric at each size: number of steps, their times and heights, plateaus, and when half is
-        done."""
-        columns = "metric", "data size >", "size >", "steps >", "times [95 %] (change)", "plateaus", "half done at >"
-        table = _tabular(*columns)
-        for curve in self.curves:
-            events = curve.events or ()
-            steps = "too few points" if curve.events is None else str(len(events))
-            words = (f"{e.time:.3g} [{e.interval[0]:.3g}, {e.interval[1]:.3g}] ({e.height:+.2g})" for e in events)
-            half = f"{curve.half_time:.3g}" if np.isfinite(curve.half_time) else ""
-            sizes = _exactly(curve.data_size), _exactly(curve.size)
-            rests = "\n".join(f"{rest.begin:.3g} to {rest.end:.3g}" for rest in curve.plateaus)
-            rests = rests or ("none" if curve.events is not None else "")
-            table.add_row(escape(curve.metric), *sizes, steps, "\n".join(words), rests, half)
-        return table
-
-    def table_of_delays(self) -> Table:
-        """How many times as late as training validation learns, with its 95 % interval, a row for each size."""
-        table = _tabular("validation after training", "data size >", "size >", "times as late [95 %] >")
-        for entry in self.delays:
-            found, (low, high) = entry.delay, entry.delay.interval
-            ratio = "" if found.kind == DELAYS[0] else f"{found.ratio:.3g} [{low:.3g}, {high:.3g}]"
-            table.add_row(found.kind, _exactly(entry.data_size), _exactly(entry.size), ratio)
-        return table
-
-    def table_of_laws(self) -> Table:
-        """The exponents of half times, where there were enough sizes to look for a power law; else their number."""
-        table = _tabular("half time of", "against", "at >", "t ~ size^")
-        few = sum(entry.law.kind == POWERS[0] for entry in self.laws)
-        for entry in self.laws:
-            if entry.law.kind != POWERS[0]:
-                law = f"{entry.law.exponent:.2f} ± {entry.law.exponent_se:.2f}"
-                along, other = ("size", "data size") if entry.along == "size" else ("data size", "size")
-                at = "" if entry.at is None else f"{other} {exactly(entry.at)}"
-                table.add_row(escape(entry.metric), along, at, law if entry.law.kind == POWERS[2] else entry.law.kind)
-        table.caption = f"Without enough sizes: {few} of {len(self.laws)}." if few else None
-        return table
-
     def to_json(self, path: str | Path) -> None:
-        """Everything in a file; a number that there is not is null."""
+        """Write everything to a file; a number that is not finite is null. InputError if it cannot be written."""
         write_json(asdict(self), path)
 
 
 def analyze_time(dataset: xr.Dataset, metric: str | None = None) -> TimeAnalysis:
-    """Read what a sweep, or `curves.read(..., step="all")`, shows along its training steps.
+    """Find steps, plateaus, delays and laws of time in learning curves.
 
-    dataset: dims (learning_rate?, data_size?, size, seed, step) with coordinates params and step; of several learning
-    rates the best for each size counts. metric: one of its metrics along step, by default all. A model that has
-    diverged is missing from that step on. Steps are looked for in the mean over the seeds, which smears those that come
-    at different times; half times are those of each seed. Raises InputError without training steps or for a metric that
-    is not there.
+    Steps are looked for in the mean over seeds, which smears steps that come at different times; half times are those
+    of each seed.
+
+    Args:
+        dataset: Dims `(learning_rate?, data_size?, size, seed, step)` with the coordinates `params` and `step`, of a
+            sweep or of `jaxphase.read(..., step="all")`. Of several learning rates the best for each size counts. A
+            model that has diverged is missing from that step on.
+        metric: One of its metrics, by default all.
+
+    Returns:
+        A `TimeAnalysis`.
+
+    Raises:
+        InputError: If there are no training steps, or no such metric.
+
+    Example:
+        >>> times = jaxphase.analyze_time(jaxphase.read("runs/", run="gpt-{size}-seed{seed}", step="all"))
     """
     dataset = at_best_rate(dataset)
     if "step" not in dataset.dims:
@@ -141,26 +144,33 @@ def analyze_time(dataset: xr.Dataset, metric: str | None = None) -> TimeAnalysis
 
     curves, laws = [], []
     for name in names if metric is None else (metric,):
-        times = half_time(values[name], steps)
+        times = half_time(steps, values[name])
         curves += _curves(name, groups, sizes, values[name], times, steps)
         laws += [SizeLaw(name, "size", at, fit_time_law(sizes, times[i])) for i, at in enumerate(groups)]
         if len(groups) > 1:
-            laws += [SizeLaw(name, "data_size", n, fit_time_law(groups, times[:, j])) for j, n in enumerate(sizes)]
+            laws += [SizeLaw(name, "data_size", n, fit_time_law(np.asarray(groups, float), times[:, j])) for j, n in enumerate(sizes)]
     delays = []
     if {"train_loss", "val_loss"} <= set(names) and metric in (None, "train_loss", "val_loss"):
         pairs = product(enumerate(groups), enumerate(sizes))
         both = values["train_loss"], values["val_loss"]
-        delays = [SizeDelay(g, float(n), delay(both[0][i, j], both[1][i, j], steps)) for (i, g), (j, n) in pairs]
+        delays = [SizeDelay(g, float(n), delay(steps, both[0][i, j], both[1][i, j])) for (i, g), (j, n) in pairs]
     return TimeAnalysis(tuple(curves), tuple(delays), tuple(laws))
 
 
-def _in_order(values: xr.DataArray, groups: list) -> np.ndarray:
-    """[data sizes, sizes, seeds, steps]"""
+def _in_order(values: xr.DataArray, groups: list) -> Float[np.ndarray, "groups sizes seeds steps"]:
     values = values if groups != [None] else values.expand_dims("data_size")
     return values.transpose("data_size", "size", "seed", "step").values.astype(float)
 
 
-def _curves(name, groups, sizes, values, times, steps) -> list[LearningCurve]:
+def _curves(
+    name: str,
+    groups: list,
+    sizes: Float[np.ndarray, " sizes"],
+    values: Float[np.ndarray, "groups sizes seeds steps"],
+    times: Float[np.ndarray, "groups sizes seeds"],
+    steps: Float[np.ndarray, " steps"],
+) -> list[LearningCurve]:
+    """One metric at every size."""
     present = np.isfinite(values)
     mean = np.where(present, values, 0).sum(axis=2) / np.where(present.any(axis=2), present.sum(axis=2), np.nan)
     found = fit_steps(steps, mean)
@@ -184,7 +194,7 @@ def _curves(name, groups, sizes, values, times, steps) -> list[LearningCurve]:
     return curves
 
 
-def _events(found) -> tuple[Event, ...] | None:
+def _events(found: Steps) -> tuple[Event, ...] | None:
     if found.n_steps < 0:
         return None
     fields = (found.time, found.interval, found.begin, found.end, found.height, found.height_se)
@@ -192,22 +202,10 @@ def _events(found) -> tuple[Event, ...] | None:
     return tuple(Event(time, tuple(interval), *rest) for time, interval, *rest in rows)
 
 
-def _plateaus(found, steps: np.ndarray) -> tuple[Plateau, ...]:
-    """Those of the fitted curve, in the noise that it leaves; none where it is smooth, without a step."""
+def _plateaus(found: Steps, steps: Float[np.ndarray, " steps"]) -> tuple[Plateau, ...]:
+    """Plateaus of the fitted curve; a smooth curve, without a step, has none."""
     count, points = int(found.n_steps), int(np.isfinite(found.fitted).sum())
     if count < 1:
         return ()
     noise = np.sqrt(found.sse[count] / max(points - _SMOOTH - _STEP * count, 1))
-    return plateaus(steps, found.fitted, noise)
-
-
-def _tabular(*columns: str) -> Table:
-    """A table whose columns with > at the end are flush right."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), caption_justify="left")
-    for name in columns:
-        table.add_column(name.removesuffix(" >"), justify="right" if name.endswith(" >") else "left")
-    return table
-
-
-def _exactly(size: float | None) -> str:
-    return "" if size is None else exactly(size)
+    return find_plateaus(steps, found.fitted, noise)

@@ -3,21 +3,21 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
 
 from jaxphase.cli import shared
 from jaxphase.cli.settings import USUAL, Columns, pair
-from jaxphase.cli.shared import File, Name, Names, New, Number
+from jaxphase.cli.shared import Along, File, Name, Names, New, Number
 from jaxphase.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from jaxphase.analysis.training_time import TimeAnalysis
+    from jaxphase.analysis import TimeAnalysis
 
 
 def analyze(
@@ -25,7 +25,7 @@ def analyze(
     *,
     columns: tyro.conf.OmitArgPrefixes[Columns] = USUAL,
     step: Number = None,
-    along: Literal["model", "data"] = "model",
+    along: Along = "model_size",
     order_parameter: Name = None,
     partner: Names = (),
     out: New = None,
@@ -34,23 +34,20 @@ def analyze(
 
     Args:
         file: sweep.nc, a CSV, JSON lines, an export of Weights & Biases, a TensorBoard file, or a folder of runs.
-        columns: What is where in a file that is not a sweep.nc.
+        columns: The columns of a file that is not a sweep.nc.
         step: The training step to look at, by default the last of every run.
-        along: Whether to look for a critical model size, or for a critical data size at each model size (the data
-            sizes are those of a sweep, or the column named with --group).
+        along: Look for a critical model size at each data size, or for a critical data size at each model size. Data
+            sizes are those of a sweep, or the column named with --group.
         order_parameter: The metric that the headline and the phase diagram are about.
-        partner: METRIC=OTHER, a thresholded metric (accuracy) and the continuous one (a log-likelihood) that tells if a
-            jump of the first is in the models; by default accuracy=probe_cross_entropy in a sweep.
+        partner: METRIC=OTHER names for a thresholded metric (accuracy) the continuous one (a log-likelihood) that tells
+            whether a jump is in the models; by default accuracy=probe_cross_entropy in a sweep.
         out: New folder for results; by default the name of the file with -analysis.
     """
-    from jaxphase.curves import along_data
-
     partners = dict(pair("partner", text, "accuracy=cross_entropy") for text in partner) or None
     data = columns.read(file, step)
-    data = along_data(data) if along == "data" else data
     folder = shared.new(out or Path(f"{file.resolve().stem}-analysis"))
     shared.start_jax()
-    judge(data, folder, order_parameter, partners)
+    judge(data, folder, along, order_parameter, partners)
 
 
 def times(
@@ -60,32 +57,33 @@ def times(
     metric: Name = None,
     out: New = None,
 ) -> None:
-    """Look along training: steps and plateaus of learning curves, how much later validation follows, times over size.
+    """Look along training: steps and plateaus of curves, the delay of validation, and how times grow with the size.
 
     Args:
         file: sweep.nc, JSON lines, an export of Weights & Biases, a TensorBoard file, a folder of runs, or a CSV with a
             row for each training step. The log of a single run needs no --x.
-        columns: What is where in a file that is not a sweep.nc.
+        columns: The columns of a file that is not a sweep.nc.
         metric: One metric alone.
         out: New folder for times.json and figures, by default none.
     """
     data = columns.read(file, "all")
     if "step" not in data.dims:
         raise InputError(
-            f"{file} has no axis of training steps: give the sweep.nc of a sweep, or a log with a row each."
+            f"{file} has no axis of training steps: give the sweep.nc of a sweep, or a log with a row for each step."
         )
     folder = shared.new(out) if out else None
     shared.start_jax()
-    from jaxphase.analysis.training_time import analyze_time
+    from jaxphase.analysis import analyze_time
+    from jaxphase.words import delay_table, law_table, learning_table
 
     found = analyze_time(data, metric)
     console = Console()
-    console.print(found.table(), "")
+    console.print(learning_table(found), "")
     if found.delays:
-        console.print(found.table_of_delays(), "")
-    console.print(found.table_of_laws())
+        console.print(delay_table(found), "")
+    console.print(law_table(found))
     if folder:
-        from jaxphase.plots.style import save_all
+        from jaxphase.plots import save_all
 
         def fill(folder: Path) -> None:
             found.to_json(folder / "times.json")
@@ -103,42 +101,47 @@ def report(folder: File, *, out: New = None) -> None:
         out: New file; by default report.html in that folder.
     """
     shared.start_jax()
-    from jaxphase.report import write_report
+    from jaxphase.report import report_folder
 
-    shared.say(f"The report is {write_report(folder, out)}.")
+    shared.say(f"The report is {report_folder(folder, out)}.")
 
 
 def judge(
-    data: "xr.Dataset", folder: Path, order_parameter: str | None, partners: Mapping[str, str] | None = None
+    data: "xr.Dataset",
+    folder: Path,
+    along: Along,
+    order_parameter: str | None,
+    partners: Mapping[str, str] | None = None,
 ) -> None:
-    """Analyse curves, write everything about them to a folder, and print the verdicts."""
+    """Analyze curves, write everything about them to a folder, and print the verdicts."""
     from jaxphase import analysis
     from jaxphase.plots import write_figures
     from jaxphase.report import write_report
+    from jaxphase.words import headline, reasons, table
 
-    found = analysis.analyze(data, order_parameter=order_parameter, partners=partners)
+    found = analysis.analyze(data, along=along, order_parameter=order_parameter, partners=partners)
     page = folder / "report.html"
     kept = page.exists()
 
     def fill(folder: Path) -> None:
-        found.to_json(folder / "analysis.json")
-        write_figures(found, folder, data)
+        analysis.save_analysis(found, folder)
+        figures = write_figures(found, folder, data)
         if not kept:
-            write_report(folder)
+            write_report(found, page, figures=figures)
 
     shared.write(folder, fill)
-    Console().print(found.table())
-    shared.say(found.headline)
+    Console().print(table(found))
+    shared.say(headline(found))
     if found.evidence.order is not None:
-        shared.say(f"Evidence: {'; '.join(found.evidence.reasons)}.")
+        shared.say(f"Evidence: {'; '.join(reasons(found))}.")
     if kept:
         shared.say(f"{page} was there already and is as it was: remove it, and jaxphase report writes it anew.")
     shared.say_where(folder)
 
 
 def _drawn(data: "xr.Dataset", found: "TimeAnalysis") -> "dict[str, Figure]":
-    """Learning curves of every metric, their times over size where two of them are known, and the delays there are."""
-    from jaxphase.analysis.times import DELAYS
+    """Learning curves of every metric, their times against size where two are known, and the delays there are."""
+    from jaxphase.analysis import DelayKind
     from jaxphase.plots import delays, learning_curves, learning_times
 
     figures = {}
@@ -147,6 +150,6 @@ def _drawn(data: "xr.Dataset", found: "TimeAnalysis") -> "dict[str, Figure]":
         figures[f"learning_curves_{name}"] = learning_curves(data, metric, found).figure
         if sum(curve.half_time > 0 for curve in found.curves if curve.metric == metric) > 1:
             figures[f"learning_times_{name}"] = learning_times(found, metric).figure
-    if any(entry.delay.kind != DELAYS[0] for entry in found.delays):
+    if any(entry.delay.kind != DelayKind.NO_CHANGE for entry in found.delays):
         figures["delays"] = delays(found).figure
     return figures

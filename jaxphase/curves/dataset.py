@@ -1,4 +1,8 @@
-"""One labelled Dataset for what was measured: its checks, and the curves at one step, one rate, along one axis."""
+"""The labelled Dataset of what was measured, and the curves in it: over one axis, at one step, at the best rate.
+
+What a sweep or a reader gives has dims `(data_size?, size, seed, step?)`. What is analyzed has neutral axes, so that
+nothing downstream asks which size is which: `x`, over which curves go, and `group`, which tells curves apart.
+"""
 
 from typing import Literal
 
@@ -9,58 +13,77 @@ from jaxphase.curves.runs import AXES
 from jaxphase.errors import InputError
 
 LEAST_SIZES = 5
+Along = Literal["model_size", "data_size"]
+
+# The dimension and the coordinate of each kind of size, and what it is called in a sentence.
+_SIZES = {"model_size": ("size", "params", "model size"), "data_size": ("data_size", "data_size", "data size")}
 
 
-def check(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
-    """The same Dataset, if it holds curves that can be analysed, with five sizes or more; InputError otherwise."""
-    check_form(data, source)
-    count, others = different(data, "params"), different(data, "data_size")
-    if count < LEAST_SIZES:
-        few = f"{source} has {count} different sizes ({_called(data, 'params')})"
-        needs = f"a curve along {axis(data, 'params')} needs at least {LEAST_SIZES}"
-        if others < LEAST_SIZES:
-            raise InputError(f"{few}: {needs}.")
-        raise InputError(
-            f"{few}, but {needs}: look along its {others} {axis(data, 'data_size')}s ({_called(data, 'data_size')})."
-        )
-    return data
+def curves_along(data: xr.Dataset, along: Along = "model_size") -> xr.Dataset:
+    """Give the curves over model size or over data size, with axes that have the same names in both cases.
 
+    The same seed at two data sizes of a sweep is two independent trainings, each with its own weights and its own part
+    of the data. A curve along data size therefore follows no single model that is given more data, and the scatter over
+    seeds includes that of the data drawn.
 
-def along_data(data: xr.Dataset) -> xr.Dataset:
-    """The curves over data size instead of model size: the two change places, and with them their words.
+    Args:
+        data: Dims `(learning_rate?, data_size?, size, seed, step?)` with the coordinate `params` along size. Of several
+            learning rates the best for each size and data size counts (`at_best_rate`).
+        along: What curves go over. The other kind of size tells curves apart.
 
-    data: dims (learning_rate?, data_size, size, seed, step?) with coordinates params and data_size; of several learning
-    rates the best for each size and data size counts. In the result `size` and `params` are the data sizes and
-    `data_size` the model sizes, so that everything that is asked of model size, a critical one or a law, is asked of
-    data size; `axis` says so, and of such curves this gives those over model size again. The same seed at two data
-    sizes of a sweep is two independent trainings, each with weights and a part of the data of its own: a curve follows
-    no single model that is given more data, and the scatter over seeds holds that of the data drawn. InputError without
-    data sizes.
+    Returns:
+        A Dataset with dims `(group, x, seed, step?)`. The coordinates `x` and `group` hold the sizes; their attributes
+        are `name` ("model_size" or "data_size"), `long_name` (the same in words) and `units` (what the sizes count).
+        Without data sizes there is one group, and its size is NaN.
+
+    Raises:
+        InputError: If the dataset has no such curves, or fewer than five sizes along them.
+
+    Example:
+        >>> curves = jaxphase.curves.curves_along(jaxphase.read("sweep.nc"), "data_size")
     """
-    data = check_form(at_best_rate(data), "the dataset")
-    if "data_size" not in data.dims:
-        raise InputError("the curves have no data sizes to be followed along: give a column of them as group.")
-    along = {"long_name": "data_size"} | data.data_size.attrs | {"axis": axis(data, "data_size")}
-    across = {"long_name": "params"} | {name: words for name, words in data.params.attrs.items() if name != "axis"}
-    sizes = data.data_size.values
-    swapped = data.drop_vars(["params", "size", "data_size"], errors="ignore")
-    return swapped.rename(size="data_size", data_size="size").assign_coords(
-        size=sizes, params=("size", sizes, along), data_size=("data_size", data.params.values, across)
-    )
+    data = check_form(at_best_rate(data))
+    if "data_size" in data.coords and "data_size" not in data.dims:
+        data = data.expand_dims("data_size")
+    elif "data_size" not in data.dims:
+        if along == "data_size":
+            raise InputError("along is 'data_size', but the curves have no data sizes: give a column of them as group.")
+        data = data.expand_dims(data_size=[np.nan])
+    _check_length(data, along)
+    names = {"x": along, "group": next(name for name in _SIZES if name != along)}
+    sizes = {
+        new: (
+            new,
+            data[_SIZES[name][1]].values,
+            {"name": name, "long_name": _SIZES[name][2], "units": unit(data, name)},
+        )
+        for new, name in names.items()
+    }
+    data = data.drop_vars(["size", "params", "data_size"], errors="ignore")
+    data = data.rename({_SIZES[name][0]: new for new, name in names.items()}).assign_coords(sizes)
+    return data.transpose("group", "x", "seed", ..., missing_dims="ignore")
 
 
-def axis(data: xr.Dataset, name: Literal["params", "data_size"]) -> str:
-    """What `params` or `data_size` are, in words: "model size" and "data size", or the reverse of it where the curves
-    are along data size."""
-    along = data.params.attrs.get("axis") == "data size"
-    return "data size" if along == (name == "params") else "model size"
+def has_groups(curves: xr.Dataset) -> bool:
+    """Whether a second size tells curves apart."""
+    return bool(np.isfinite(curves.group).any())
 
 
 def at_best_rate(data: xr.Dataset) -> xr.Dataset:
-    """A sweep at one learning rate for each size and data size: that of the least validation loss, or training loss
-    where that was not measured, at the last step and in the mean over the seeds that did not diverge.
+    """Choose one learning rate for each size and data size of a sweep.
 
-    Which it was is the coordinate `learning_rate` (data_size, size). Without that axis, the same Dataset.
+    The best rate has the least validation loss, or training loss where that was not measured, at the last step and in
+    the mean over the seeds that did not diverge.
+
+    Args:
+        data: The result of a sweep.
+
+    Returns:
+        The Dataset without that dimension; the coordinate `learning_rate` says which rate was chosen. A Dataset that
+        has no dimension `learning_rate` comes back as it is.
+
+    Raises:
+        InputError: If there are several rates but no loss to choose by.
     """
     if "learning_rate" not in data.dims:
         return data
@@ -72,18 +95,26 @@ def at_best_rate(data: xr.Dataset) -> xr.Dataset:
     return data.isel(learning_rate=best)
 
 
-def at_step(data: xr.Dataset, step: int | None = None) -> xr.Dataset:
-    """The curves at one checkpoint, the last by default; a model that has diverged by then is NaN in every metric.
+def at_step(data: xr.Dataset, step: float | None = None) -> xr.Dataset:
+    """Choose one checkpoint; a model that has diverged by then is NaN in every metric.
 
-    The result has `diverged`, over data_size, size and seed as far as there, true for such models.
+    Args:
+        data: A Dataset of curves, with or without a dimension `step`.
+        step: The training step, by default the last.
+
+    Returns:
+        The Dataset at that step, with a variable `diverged` that is true for the models that had diverged.
+
+    Raises:
+        InputError: If the step was not measured, or the curves have no steps.
     """
     if "step" in data.dims:
         steps = data.step.values.tolist()
         if step is not None and step not in steps:
-            raise InputError(f"step is {step}: choose one of {', '.join(map(str, steps))}.")
+            raise InputError(f"step is {step:g}: choose one of {', '.join(map(str, steps))}.")
         data = data.sel(step=max(steps) if step is None else step)
     elif step is not None:
-        raise InputError(f"step is {step}, but the curves have no training steps: leave step out.")
+        raise InputError(f"step is {step:g}, but the curves have no training steps: leave step out.")
     names = list(metrics_of(data))
     diverged = xr.zeros_like(data[names[0]], bool)
     if "diverged_at" in data:
@@ -94,32 +125,55 @@ def at_step(data: xr.Dataset, step: int | None = None) -> xr.Dataset:
 
 
 def metrics_of(data: xr.Dataset) -> tuple[str, ...]:
-    """Names of the variables that are numbers over size and seed, and over nothing that a sweep does not have."""
+    """Name the metrics: the variables of numbers over size and seed, and over nothing that a sweep does not have."""
+    axes = {"group", "x", "seed", "step"} if "x" in data.dims else set(AXES)
+    size = "x" if "x" in data.dims else "size"
     return tuple(
         str(name)
         for name, values in data.data_vars.items()
         if name != "diverged_at"
         and values.dtype.kind in "fiu"
-        and {"size", "seed"} <= set(values.dims)
-        and set(values.dims) <= set(AXES)
+        and {size, "seed"} <= set(values.dims)
+        and set(values.dims) <= axes
     )
 
 
-def check_form(data: xr.Dataset, source: str) -> xr.Dataset:
-    """The same Dataset, if it has metrics over size and seed, however few the sizes; InputError otherwise."""
+def check(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
+    """Check that a Dataset holds curves along model size or along data size.
+
+    Args:
+        data: Dims `(data_size?, size, seed, step?)` with the coordinate `params` along size.
+        source: What the dataset is called in error messages.
+
+    Returns:
+        The same Dataset.
+
+    Raises:
+        InputError: If a dimension or coordinate is missing, a size is not positive, a metric has no value, or neither
+            kind of size has five different values.
+    """
+    check_form(data, source)
+    if _different(data, "data_size") < LEAST_SIZES:
+        _check_length(data, "model_size", source)
+    return data
+
+
+def check_form(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
+    """Check what `check` does, however few the sizes, as for learning curves."""
     for dim in ("size", "seed"):
         if dim not in data.dims:
-            listed = ", ".join(map(str, data.dims)) or "none"
-            raise InputError(f"{source} has no dimension '{dim}' (it has {listed}): give the result of a sweep.")
+            dims = ", ".join(map(str, data.dims)) or "none"
+            raise InputError(f"{source} has no dimension '{dim}' (it has {dims}): give the result of a sweep.")
     if "params" not in data.coords or data.params.dims != ("size",):
         raise InputError(f"{source} has no coordinate 'params' along size: give each size its number of parameters.")
     if "data_size" in data.dims and "data_size" not in data.coords:
         raise InputError(f"{source} has no coordinate 'data_size': give each its number.")
-    for name in ("params", "data_size"):
-        values = np.atleast_1d(np.asarray(data.coords.get(name, 1), float))
+    for name, (_, coordinate, words) in _SIZES.items():
+        values = np.atleast_1d(np.asarray(data.coords.get(coordinate, 1), float))
         for value in values[~(np.isfinite(values) & (values > 0))]:
-            what = f"{axis(data, name)} ({_called(data, name)})"
-            raise InputError(f"{source} has a {what} of {value:g}: give positive, finite numbers.")
+            raise InputError(
+                f"{source} has a {words} ({unit(data, name)}) of {value:g}: give positive, finite numbers."
+            )
     names = metrics_of(data)
     if not names:
         raise InputError(f"{source} has no metric over size and seed: give at least one variable of numbers.")
@@ -129,10 +183,28 @@ def check_form(data: xr.Dataset, source: str) -> xr.Dataset:
     return data
 
 
-def different(data: xr.Dataset, name: str) -> int:
-    """How many different values a coordinate has, 0 without it."""
-    return len(np.unique(data.coords[name])) if name in data.coords else 0
+def unit(data: xr.Dataset, name: Along) -> str:
+    """What the sizes of one kind count: "parameters", "training samples", or the name of a column."""
+    coordinate = _SIZES[name][1]
+    return data[coordinate].attrs.get("long_name", coordinate)
 
 
-def _called(data: xr.Dataset, name: str) -> str:
-    return data[name].attrs.get("long_name", name)
+def _check_length(data: xr.Dataset, along: Along, source: str = "the dataset") -> None:
+    """InputError where there are fewer than five different sizes along curves."""
+    count = _different(data, along)
+    if count >= LEAST_SIZES:
+        return
+    few = f"{source} has {count} different {_SIZES[along][2]}s ({unit(data, along)})"
+    other = next(name for name in _SIZES if name != along)
+    others = _different(data, other)
+    if others < LEAST_SIZES:
+        raise InputError(f"{few}: a curve along {_SIZES[along][2]} needs at least {LEAST_SIZES}.")
+    raise InputError(
+        f"{few}, and a curve needs at least {LEAST_SIZES}: analyze along {other}, with {others} {unit(data, other)}."
+    )
+
+
+def _different(data: xr.Dataset, name: Along) -> int:
+    """The number of different sizes of one kind, 0 without that coordinate."""
+    coordinate = _SIZES[name][1]
+    return len(np.unique(data.coords[coordinate])) if coordinate in data.coords else 0

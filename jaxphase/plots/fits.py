@@ -1,12 +1,14 @@
 """The curve that a verdict stands for, and how well its points know it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import expit, stdtrit
 
-from jaxphase.analysis.findings import Analysis, Finding
+from jaxphase.analysis import Analysis, Finding
+from jaxphase.detect import CurveKind
 from jaxphase.plots.measured import sizes_of, values_of
 
 if TYPE_CHECKING:
@@ -19,58 +21,67 @@ _UNRESOLVED = 1 / 8
 
 
 class Band(NamedTuple):
-    """A curve and the ends of its pointwise 95 % interval, all [sizes]."""
+    """A curve and the ends of its pointwise 95 % interval."""
 
-    value: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    value: Float[np.ndarray, " sizes"]
+    low: Float[np.ndarray, " sizes"]
+    high: Float[np.ndarray, " sizes"]
 
 
-def fitted(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> np.ndarray:
-    """The curve that the verdict stands for at the given sizes; NaN where there are too few points for a verdict."""
+def fitted(analysis: Analysis, finding: Finding, sizes: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " sizes"]:
+    """The fit of the verdict at some sizes; NaN where there are too few points for a verdict."""
     return fit_band(analysis, finding, sizes).value
 
 
-def fit_band(analysis: Analysis, finding: Finding, sizes: np.ndarray) -> Band:
-    """That curve with its `confidence_band`, from the points of the analysis."""
+def fit_band(analysis: Analysis, finding: Finding, sizes: Float[np.ndarray, " sizes"]) -> Band:
+    """The fit of the verdict with its `confidence_band`, from the points of the analysis."""
     values = values_of(analysis, finding)
     x, there = np.broadcast_to(sizes_of(analysis)[:, None], values.shape), np.isfinite(values)
-    parameters = {"critical_size": finding.critical_size} if finding.kind == "step" else finding.parameters
+    parameters = {"critical_size": finding.critical_size} if finding.kind == CurveKind.STEP else finding.parameters
     return confidence_band(finding.kind, parameters, x[there], values[there], np.asarray(sizes, float))
 
 
-def confidence_band(kind: str, parameters: Mapping[str, Any], x: np.ndarray, y: np.ndarray, sizes: np.ndarray) -> Band:
-    """The fit of a kind of `detect.KINDS` to points x, y [n], at `sizes` [m], with its pointwise 95 % band.
+def confidence_band(
+    kind: CurveKind,
+    parameters: Mapping[str, Any],
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    sizes: Float[np.ndarray, " sizes"],
+) -> Band:
+    """Evaluate the fit of one kind of curve with its pointwise 95 % band.
 
-    parameters are those of `Finding`, for a step its critical_size; x and sizes are not logged. By the delta method: J
-    [n, p] and K [m, p] being the derivatives of the curve by its parameters at the points and at the sizes, the band
-    reaches as far as Student's t with n - p degrees of freedom, times sqrt(sse / (n - p)), times the norms of the rows
-    of K J^+. Between the two sizes that a step is between it holds both levels. A power law without an answer is a
-    straight line in log size. NaN where there is no fit, and the ends where no point is left to tell the noise.
+    The band is that of the delta method: with J and K the derivatives of the curve by its parameters at the points and
+    at the sizes, it reaches Student's t for n - p degrees of freedom, times the residual standard deviation, times the
+    norm of the rows of K J^+. It supposes the kind, and one noise at all sizes. How often it holds the true curve: see
+    the page How verdicts are made.
 
-    It supposes the kind, and one noise at all sizes. Of 600 curves of a kind (12 sizes with three seeds, 20 with one,
-    noise of 0.5, 2 and 5 % of the range; `experiments/calibration_curves.py`) it held, on average over sizes, 92 to
-    94 % of broken power laws and 94 to 96 % of each other kind. With the kind that `detect.classify` calls, it held
-    80 to 82 % of broken power laws in the strongest noise, of which 33 and 54 % are called so, 87 to 91 % in the middle
-    one, and 93 to 96 % otherwise. With four times the noise where a curve is steepest, and its own kind, it held 93 %
-    of sigmoids and of power laws.
+    Args:
+        kind: The kind of curve. A power law without an answer is drawn as a straight line in log size.
+        parameters: Those of its `Finding`; for a step its critical_size.
+        x: Sizes of the points.
+        y: Their values.
+        sizes: Where the band is wanted.
+
+    Returns:
+        The curve and its band. NaN where there is no fit, and for the ends where no point is left to tell the noise.
+        Between the two sizes that a step lies between, the band holds both levels.
     """
-    if kind.endswith("power_law") and not _answered(parameters):
-        kind = "linear"
+    if kind in (CurveKind.POWER_LAW, CurveKind.BROKEN_POWER_LAW) and not _answered(parameters):
+        kind = CurveKind.LINEAR
     if kind not in _COLUMNS:
         return Band(*np.full((3, *sizes.shape), np.nan))
     columns, wanted = (_COLUMNS[kind](parameters, place) for place in (x, sizes))
+    best = np.linalg.lstsq(columns, y)[0]
     if kind in _CURVES:
         value, rest = _CURVES[kind](parameters, sizes), y - _CURVES[kind](parameters, x)
     else:
-        best = np.linalg.lstsq(columns, y)[0]
         value, rest = wanted @ best, y - columns @ best
     told = np.any(columns != 0, axis=0)
-    if kind == "broken_power_law":
+    if kind == CurveKind.BROKEN_POWER_LAW:
         told[-len(parameters["f"]) :] &= _resolved(parameters, x)
     half = half_width(columns[:, told], wanted[:, told], rest)
     low, high = value - half, value + half
-    if kind == "step":
+    if kind == CurveKind.STEP:
         before = x < parameters["critical_size"]
         jump = (sizes > x[before].max()) & (sizes < x[~before].min())
         reach = half_width(columns, np.eye(2), rest)
@@ -78,9 +89,21 @@ def confidence_band(kind: str, parameters: Mapping[str, Any], x: np.ndarray, y: 
     return Band(value, low, high)
 
 
-def half_width(columns: np.ndarray, wanted: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """Half of the 95 % interval [m] of a curve with derivatives `wanted` [m, p], from those at the points [n, p] and
-    what the curve leaves of these [n]; both times the root of the weight of a point, if points have weights."""
+def half_width(
+    columns: Float[np.ndarray, "n parameters"],
+    wanted: Float[np.ndarray, "sizes parameters"],
+    rest: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, " sizes"]:
+    """Half of the pointwise 95 % interval of a fit.
+
+    Args:
+        columns: Derivatives of the curve by its parameters at the points; times the root of their weights, if any.
+        wanted: The same where the interval is asked for.
+        rest: Residuals at the points; times the root of their weights.
+
+    Returns:
+        The half widths; NaN where no point is left to tell the noise.
+    """
     dof = len(rest) - columns.shape[1]
     if dof < 1:
         return np.full(len(wanted), np.nan)
@@ -89,8 +112,14 @@ def half_width(columns: np.ndarray, wanted: np.ndarray, rest: np.ndarray) -> np.
     return stdtrit(dof, 0.975) * np.sqrt(np.sum(rest**2) / dof) * np.linalg.norm(influence, axis=1)
 
 
-def shade(ax: "Axes", x: np.ndarray, low: np.ndarray, high: np.ndarray, color) -> None:
-    """Fill a band lightly as far as the panel goes: a wide one does not make its points small."""
+def shade(
+    ax: "Axes",
+    x: Float[np.ndarray, " n"],
+    low: Float[np.ndarray, " n"],
+    high: Float[np.ndarray, " n"],
+    color: Any,
+) -> None:
+    """Fill a band lightly, without widening the limits of the panel."""
     from matplotlib.collections import PolyCollection
 
     known = np.isfinite(low) & np.isfinite(high)
@@ -155,7 +184,8 @@ def _resolved(p: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
     return np.asarray(p["f"]) > 1.01 * _UNRESOLVED * (known[after] - known[after - 1])
 
 
-def _polynomial(degree: int):
+def _polynomial(degree: int) -> Callable[[Mapping[str, Any], np.ndarray], np.ndarray]:
+    """Powers of log10 of the size."""
     return lambda _, sizes: np.log10(sizes)[:, None] ** np.arange(degree + 1)
 
 
@@ -165,13 +195,17 @@ def _sides(p: Mapping[str, Any], sizes: np.ndarray) -> np.ndarray:
 
 
 # The curves whose parameters a fit has found; the others are least squares in their columns.
-_CURVES = {"sigmoid": _sigmoid, "power_law": _power_law, "broken_power_law": _broken_power_law}
+_CURVES = {
+    CurveKind.SIGMOID: _sigmoid,
+    CurveKind.POWER_LAW: _power_law,
+    CurveKind.BROKEN_POWER_LAW: _broken_power_law,
+}
 # Derivatives [m, p] of the curve of each kind by its parameters.
 _COLUMNS = {
-    "constant": _polynomial(0),
-    "linear": _polynomial(1),
-    "power_law": _by_power_law,
-    "broken_power_law": _by_broken_power_law,
-    "sigmoid": _by_sigmoid,
-    "step": _sides,
+    CurveKind.CONSTANT: _polynomial(0),
+    CurveKind.LINEAR: _polynomial(1),
+    CurveKind.POWER_LAW: _by_power_law,
+    CurveKind.BROKEN_POWER_LAW: _by_broken_power_law,
+    CurveKind.SIGMOID: _by_sigmoid,
+    CurveKind.STEP: _sides,
 }

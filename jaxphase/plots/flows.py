@@ -1,5 +1,4 @@
-"""Figures of the renormalization of a trained family: its couplings' flow, its spectra, what each step costs, and where
-the models are ordered, critical or chaotic. `dataset` is what `renormalize` measured, `family` what `follow` read."""
+"""Figures of the renormalization of a trained family: flows of couplings, spectra, costs of each step, and phases."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from jaxphase.plots.measured import mean_and_error
 from jaxphase.plots.style import colors, few_labels, key, panel, spaced
 from jaxphase.rg import FlowKind, Phase
 from jaxphase.rg.families.flows import FOLLOWED, CouplingFlow, FamilyFlow
-from jaxphase.words.wording import exactly
+from jaxphase.words.phrases import exactly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,9 +22,23 @@ _VARIANTS = {"activations": ("o-", 1.0), "not rescaled": ("s:", 0.75), "weights"
 _COSTS = {"loss": "loss", "accuracy": "probe accuracy"}
 
 
-def coupling(dataset: xr.Dataset, family: FamilyFlow, name: str, ax: "Axes | None" = None) -> "Axes":
-    """A coupling over the number of halvings, mean and standard error over seeds: a color for each model size, a line
-    style for each layer. Raises InputError for a coupling that was not followed."""
+def coupling(dataset: xr.Dataset, family: FamilyFlow, name: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw a coupling over the number of halvings: mean and standard error over seeds.
+
+    Each model size has a color, each layer a line style.
+
+    Args:
+        dataset: What `rg.renormalize` has measured.
+        family: What `rg.follow` has found in it.
+        name: The coupling, a name in `rg.FOLLOWED`.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If the coupling was not followed.
+    """
     with panel(ax, 4.4, 3.7) as axes:
         for flow in _flows(family, name):
             values = dataset[name].isel(layer=flow.layer).transpose("size", "scale", "seed").values
@@ -38,10 +51,23 @@ def coupling(dataset: xr.Dataset, family: FamilyFlow, name: str, ax: "Axes | Non
     return axes
 
 
-def beta(dataset: xr.Dataset, family: FamilyFlow, name: str, ax: "Axes | None" = None) -> "Axes":
-    """beta = dK / d ln b over the coupling K, with standard errors over seeds, and the 95 % interval of a fixed point
-    where one was found: colors and line styles as in `coupling`. Raises InputError for a coupling that was not
-    followed."""
+def beta(dataset: xr.Dataset, family: FamilyFlow, name: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the beta function dK / d ln b over the coupling K, and the 95 % interval of a fixed point if there is one.
+
+    Errors are standard errors over seeds; colors and line styles are those of `coupling`.
+
+    Args:
+        dataset: What `rg.renormalize` has measured.
+        family: What `rg.follow` has found in it.
+        name: The coupling, a name in `rg.FOLLOWED`.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If the coupling was not followed.
+    """
     with panel(ax, 4.4, 3.7) as axes:
         for flow in _flows(family, name):
             for i, (color, label) in enumerate(_sizes(dataset)):
@@ -58,10 +84,22 @@ def beta(dataset: xr.Dataset, family: FamilyFlow, name: str, ax: "Axes | None" =
     return axes
 
 
-def spectrum(dataset: xr.Dataset, layer: int = 0, ax: "Axes | None" = None) -> "Axes":
-    """Eigenvalues of the activations' covariance, over their mean, by rank over the number of units: of the largest
-    models, before and after every halving, the geometric mean over seeds. Raises InputError for a layer that is not
-    there."""
+def spectrum(dataset: xr.Dataset, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the eigenvalues of the activations' covariance of the largest models, before and after every halving.
+
+    Eigenvalues are divided by their mean, ranks by the number of units; lines are geometric means over seeds.
+
+    Args:
+        dataset: What `rg.renormalize` has measured.
+        layer: The layer.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If there is no such layer.
+    """
     data = dataset.isel(size=-1)
     _check_layer(dataset, layer)
     with panel(ax, 4.4, 3.6) as axes:
@@ -78,9 +116,22 @@ def spectrum(dataset: xr.Dataset, layer: int = 0, ax: "Axes | None" = None) -> "
     return axes
 
 
-def coarse_loss(dataset: xr.Dataset, metric: str = "loss", ax: "Axes | None" = None) -> "Axes":
-    """Loss ("loss") or probe accuracy ("accuracy") over the parameters that are left, with standard errors over seeds,
-    for every way in which directions are chosen; the models that were trained at each size as a grey line over all."""
+def coarse_loss(dataset: xr.Dataset, metric: str = "loss", *, ax: "Axes | None" = None) -> "Axes":
+    """Draw loss or probe accuracy over the parameters that are left, for every way to choose directions.
+
+    Errors are standard errors over seeds. A gray line shows the models that were trained at each size.
+
+    Args:
+        dataset: What `rg.renormalize` has measured.
+        metric: "loss" or "accuracy".
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: For another metric.
+    """
     if metric not in _COSTS:
         raise InputError(f"metric is {metric!r}: choose from {', '.join(_COSTS)}.")
     with panel(ax, 4.6, 3.9) as axes:
@@ -91,9 +142,9 @@ def coarse_loss(dataset: xr.Dataset, metric: str = "loss", ax: "Axes | None" = N
             style, alpha = _VARIANTS[variant]
             mean, error = mean_and_error(dataset[metric].sel(variant=variant).transpose("size", "scale", "seed").values)
             for i, (color, label) in enumerate(sizes):
-                look = {"fmt": style, "color": color, "alpha": alpha, "lw": 1, "ms": 3.5, "elinewidth": 0.7}
-                look["label"] = label if variant == str(dataset.variant.values[0]) else None
-                axes.errorbar(dataset.params.values[i], mean[i], error[i], **look)
+                marks = {"fmt": style, "color": color, "alpha": alpha, "lw": 1, "ms": 3.5, "elinewidth": 0.7}
+                marks["label"] = label if variant == str(dataset.variant.values[0]) else None
+                axes.errorbar(dataset.params.values[i], mean[i], error[i], **marks)
         for variant in map(str, dataset.variant.values):
             style, _ = _VARIANTS[variant]
             key(
@@ -110,12 +161,23 @@ def coarse_loss(dataset: xr.Dataset, metric: str = "loss", ax: "Axes | None" = N
     return axes
 
 
-def flow_diagram(dataset: xr.Dataset, family: FamilyFlow, layer: int = 0, ax: "Axes | None" = None) -> "Axes":
-    """Model size and number of halvings: ln chi in colour, the line where it is 0, and where models cease to be called
-    critical. White where nothing was measured.
+def flow_diagram(dataset: xr.Dataset, family: FamilyFlow, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw ln chi over model size and number of halvings, with the line where it is 0 and the phase of each model.
 
-    With an Axes of yours draw the color bar of its first collection. Raises InputError for a layer that is not there,
-    and for one model size.
+    Dashed lines bound what is called critical; white is not measured. In an Axes of yours no color bar is drawn; make
+    one from its first collection.
+
+    Args:
+        dataset: What `rg.renormalize` has measured.
+        family: What `rg.follow` has found in it.
+        layer: The layer.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If there is no such layer, or only one model size.
     """
     _check_layer(dataset, layer)
     if dataset.sizes["size"] < 2:
@@ -156,13 +218,14 @@ def _sizes(dataset: xr.Dataset) -> list[tuple]:
 
 
 def _flows(family: FamilyFlow, name: str) -> list[CouplingFlow]:
-    """Those of a coupling, one for each layer."""
+    """The flows of one coupling, one for each layer."""
     if name not in FOLLOWED:
         raise InputError(f"name is {name!r}: choose from {', '.join(FOLLOWED)}.")
     return [flow for flow in family.flows if flow.coupling == name]
 
 
 def _layers(ax: "Axes", dataset: xr.Dataset) -> None:
+    """The line styles of layers in the legend."""
     if dataset.sizes["layer"] > 1:
         for layer in range(dataset.sizes["layer"]):
             key(ax, f"layer {layer}", lw=1.2, ls=LAYERS[layer % len(LAYERS)])

@@ -1,17 +1,18 @@
 """Training time as an axis: learning curves by size, with steps and plateaus; their times and delays over size."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
-from jaxphase.analysis.times import DELAYS, POWERS
-from jaxphase.analysis.training_time import LearningCurve, TimeAnalysis
+from jaxphase.analysis import DelayKind, LearningCurve, TimeAnalysis, TimeLawKind
 from jaxphase.curves import at_best_rate, metrics_of
 from jaxphase.errors import InputError
-from jaxphase.plots.measured import group_label, mean_and_error, named
+from jaxphase.plots.measured import mean_and_error, named
 from jaxphase.plots.style import bars, colors, few_labels, headings, key, panel, spaced
-from jaxphase.words.wording import exactly, in_figures, label
+from jaxphase.words.phrases import exactly, in_figures, label
+from jaxphase.words.training import LAWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,12 +26,24 @@ def learning_curves(
     data_size: float | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """A metric over training steps, a color for each size: mean over seeds and its standard error as a band.
+    """Draw a metric over training steps: the mean over seeds with its standard error, a color for each size.
 
-    dataset: as `analyze_time` takes it. times: what that found there; its steps are marked, with the 95 % interval of
-    their times, and its plateaus are thick lines. data_size: of several, by default the largest. A model that has
-    diverged is missing from that step on. The axis of positive values that span more than a decade is logarithmic.
-    Raises InputError without training steps, and for a metric or data size that is not there.
+    Positive values that span more than a decade have a logarithmic axis. A model that has diverged is missing from that
+    step on.
+
+    Args:
+        dataset: Curves over steps, as `analyze_time` takes them.
+        metric: One of its metrics.
+        times: What `analyze_time` found there: steps are marked with the 95 % interval of their times, plateaus are
+            thick lines.
+        data_size: One of its data sizes, by default the largest.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If there are no training steps, or no such metric or data size.
     """
     dataset = at_best_rate(dataset)
     known = [name for name in metrics_of(dataset) if "step" in dataset[name].dims]
@@ -62,7 +75,8 @@ def learning_curves(
         if any(curve.plateaus for curve in found.values()):
             key(axes, "plateau", lw=4, alpha=0.4)
         title, unit = named(dataset, metric)
-        headings(axes, title, [] if data_size is None else [(group_label(dataset, data_size), "0.3")])
+        group = [] if data_size is None else [(f"{exactly(data_size)} {label(dataset, 'data_size')}", "0.3")]
+        headings(axes, title, group)
         axes.set(xscale="log", xlabel="training steps", ylabel=unit)
         few_labels(axes.xaxis, steps.min(), steps.max())
         seen = mean[np.isfinite(mean)]
@@ -72,11 +86,21 @@ def learning_curves(
     return axes
 
 
-def learning_times(times: TimeAnalysis, metric: str, ax: "Axes | None" = None) -> "Axes":
-    """The time at which half of a metric's change is done against size, with 95 % intervals, a color for each data
-    size, and the power law where there is one, with its exponent and standard error in the legend.
+def learning_times(times: TimeAnalysis, metric: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the time at which half of a metric's change is done against size, with 95 % intervals.
 
-    Raises InputError for a metric that the analysis does not have, or without a change.
+    Each data size has a color. Where the times follow a power law it is drawn, with its exponent in the legend.
+
+    Args:
+        times: What `analyze_time` found.
+        metric: One of its metrics.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If there is no such metric, or none of its curves changes.
     """
     known = dict.fromkeys(curve.metric for curve in times.curves)
     if metric not in known:
@@ -93,11 +117,11 @@ def learning_times(times: TimeAnalysis, metric: str, ax: "Axes | None" = None) -
             ends = time[:, None] * np.exp(1.96 * np.nan_to_num(error)[:, None] * [-1, 1])
             law = laws.get(group)
             words = [] if group is None else [f"data size {exactly(group)}"]
-            if law and law.kind == POWERS[2]:
+            if law and law.kind == TimeLawKind.POWER_LAW:
                 words.append(f"$t \\propto$ size$^{{{law.exponent:.2f} \\pm {law.exponent_se:.2f}}}$")
                 axes.plot(size, law.amplitude * size**law.exponent, color=color, lw=1.2)
             elif law:
-                words.append(law.kind)
+                words.append(LAWS[law.kind])
             style = {"fmt": "o", "ms": 4, "mew": 0, "elinewidth": 1, "capsize": 2, "color": color}
             axes.errorbar(size, time, bars(time, ends), label=": ".join(words) or None, **style)
         axes.set(xscale="log", yscale="log", xlabel="size", ylabel="training steps to half of the change")
@@ -108,13 +132,22 @@ def learning_times(times: TimeAnalysis, metric: str, ax: "Axes | None" = None) -
     return axes
 
 
-def delays(times: TimeAnalysis, ax: "Axes | None" = None) -> "Axes":
-    """How many times as late as training validation learns (grokking) against size, with 95 % intervals, a color for
-    each data size; hollow where the interval holds 1, at which the line is.
+def delays(times: TimeAnalysis, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw how many times as long as training validation takes to learn (grokking), against size.
 
-    Raises InputError for an analysis without delays, of which there are some where train_loss and val_loss both change.
+    Each data size has a color. Points have 95 % intervals and are hollow where the interval holds 1.
+
+    Args:
+        times: What `analyze_time` found.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If there is no delay to draw: it takes train_loss and val_loss, which both change.
     """
-    known = [entry for entry in times.delays if entry.delay.kind != DELAYS[0]]
+    known = [entry for entry in times.delays if entry.delay.kind != DelayKind.NO_CHANGE]
     if not known:
         raise InputError("there are no delays to draw: measure train_loss and val_loss until both have changed.")
     groups = list(dict.fromkeys(entry.data_size for entry in known))
@@ -126,7 +159,7 @@ def delays(times: TimeAnalysis, ax: "Axes | None" = None) -> "Axes":
             style = {"fmt": "o", "ms": 5, "elinewidth": 1, "capsize": 2, "color": color}
             name = None if group is None else f"data size {exactly(group)}"
             axes.errorbar(size, ratio, reach, mfc="white", label=name, **style)
-            told = np.array([found.kind != DELAYS[1] for _, found in rows])
+            told = np.array([found.kind != DelayKind.NO_DELAY for _, found in rows])
             axes.plot(size[told], ratio[told], "o", ms=5, color=color, zorder=3)
         axes.axhline(1, color="0.6", lw=0.8, zorder=0)
         axes.set(xscale="log", yscale="log", xlabel="size", ylabel="half time of validation / training")
@@ -138,6 +171,7 @@ def delays(times: TimeAnalysis, ax: "Axes | None" = None) -> "Axes":
 
 
 def _at_data_size(dataset: xr.Dataset, data_size: float | None) -> tuple[xr.Dataset, float | None]:
+    """The curves of one data size, by default the largest, and that size."""
     if "data_size" not in dataset.dims:
         if data_size is not None:
             raise InputError(f"data_size is {data_size}, but the curves have no data sizes: leave it out.")
@@ -149,8 +183,10 @@ def _at_data_size(dataset: xr.Dataset, data_size: float | None) -> tuple[xr.Data
     return dataset.sel(data_size=data_size), data_size
 
 
-def _steps(ax: "Axes", curve: LearningCurve, steps: np.ndarray, mean: np.ndarray, color) -> None:
-    """The steps of one curve, on it, and its plateaus."""
+def _steps(
+    ax: "Axes", curve: LearningCurve, steps: Float[np.ndarray, " steps"], mean: Float[np.ndarray, " steps"], color: Any
+) -> None:
+    """Mark the steps and the plateaus of one curve on it."""
     for plateau in curve.plateaus:
         thick = {"lw": 5, "alpha": 0.4, "solid_capstyle": "butt", "zorder": 1}
         ax.plot([plateau.begin, plateau.end], [plateau.level] * 2, color=color, **thick)

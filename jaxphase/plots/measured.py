@@ -5,49 +5,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
-from jaxphase.analysis.findings import Analysis, Finding
-from jaxphase.curves import axis
+from jaxphase.analysis import Analysis, Finding
+from jaxphase.curves import has_groups
 from jaxphase.errors import InputError
 from jaxphase.plots.style import colors, few_labels
-from jaxphase.words.wording import exactly, label
+from jaxphase.words.phrases import exactly, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def findings_of(analysis: Analysis, metric: str) -> list[Finding]:
-    """Those on one metric, one for each data size; InputError where there are none or no values."""
-    known = dict.fromkeys(finding.metric for finding in analysis.findings)
-    if metric not in known:
-        raise InputError(f"metric is {metric!r}: choose from {', '.join(known)}.")
-    if not np.isfinite(analysis.dataset[metric]).any():
-        raise InputError(
-            f"the analysis was read without the values of {metric}: give load_analysis the curves as data."
-        )
-    return [finding for finding in analysis.findings if finding.metric == metric]
+def findings_on(analysis: Analysis, metric: str) -> tuple[Finding, ...]:
+    """The findings on one metric, one for each group; InputError where there are none."""
+    findings = analysis.on(metric)
+    if not findings:
+        raise InputError(f"metric is {metric!r}: choose from {', '.join(analysis.metrics)}.")
+    return findings
 
 
 def one_by_one(analysis: Analysis, findings: Sequence[Finding]) -> list[tuple[Finding, Any, str]]:
-    """Each finding on a metric with its color and the name of its data size, empty where there is none."""
-    names = ["" if one.data_size is None else group_label(analysis.dataset, one.data_size) for one in findings]
+    """Each finding on a metric with its color and the name of its group, empty where there is none."""
+    names = ["" if one.group is None else group_label(analysis.dataset, one.group) for one in findings]
     return list(zip(findings, colors(len(findings)), names, strict=True))
 
 
-def sizes_of(analysis: Analysis) -> np.ndarray:
-    """The sizes that curves are over [sizes]."""
-    return np.asarray(analysis.dataset.params, float)
+def sizes_of(analysis: Analysis) -> Float[np.ndarray, " sizes"]:
+    """The sizes that curves go over."""
+    return np.asarray(analysis.dataset.x, float)
 
 
-def values_of(analysis: Analysis, finding: Finding) -> np.ndarray:
-    """Measured values [sizes, seeds] of a curve."""
+def values_of(analysis: Analysis, finding: Finding) -> Float[np.ndarray, "sizes seeds"]:
+    """Measured values of a curve."""
     values = analysis.dataset[finding.metric]
-    if "data_size" in values.dims:
-        values = values.sel(data_size=finding.data_size)
-    return values.transpose("size", "seed").values.astype(float)
+    values = values.isel(group=0) if finding.group is None else values.sel(group=finding.group)
+    return values.transpose("x", "seed").values.astype(float)
 
 
-def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_error(
+    values: Float[np.ndarray, "*shape seeds"],
+) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
     """Mean over the last axis, seeds, and its standard error; NaN where there are none, the error with one alone."""
     present = np.isfinite(values)
     count = present.sum(axis=-1)
@@ -63,28 +61,31 @@ def named(data: xr.Dataset, metric: str) -> tuple[str, str]:
     return title, data[metric].attrs.get("units", title)
 
 
-def size_label(data: xr.Dataset, name: str) -> str:
-    """The label of an axis of sizes, `params` or `data_size`: "model size (parameters)"."""
-    unit = data[name].attrs.get("long_name")
-    return f"{axis(data, name)} ({unit})" if unit else axis(data, name)
+def axis_label(coordinate: xr.DataArray) -> str:
+    """The label of an axis of sizes: "model size (parameters)"."""
+    name, unit = coordinate.attrs["long_name"], coordinate.attrs["units"]
+    return name if unit == coordinate.attrs["name"] else f"{name} ({unit})"
 
 
 def group_label(data: xr.Dataset, size: float) -> str:
-    """The name of the curve at one data size: "1,024 training images"."""
-    unit = data["data_size"].attrs.get("long_name")
-    return f"{exactly(size)} {unit}" if unit else f"{axis(data, 'data_size')} {exactly(size)}"
+    """The name of a group: "1,024 training images"."""
+    words = data.group.attrs
+    return (
+        f"{words['long_name']} {exactly(size)}"
+        if words["units"] == words["name"]
+        else f"{exactly(size)} {words['units']}"
+    )
 
 
 def group_labels(data: xr.Dataset) -> list[str]:
-    """Those of all curves of a metric; none where there are no data sizes."""
-    sizes = np.atleast_1d(data.data_size.values).tolist() if "data_size" in data.coords else []
-    return [group_label(data, size) for size in sizes]
+    """The names of all groups; none where nothing tells curves apart."""
+    return [group_label(data, size) for size in data.group.values.tolist()] if has_groups(data) else []
 
 
 def size_axis(ax: "Axes", data: xr.Dataset) -> tuple[float, float]:
-    """Make x the axis of the sizes that curves are over; the least and the largest."""
-    low, high = float(data.params.min()), float(data.params.max())
+    """Make the horizontal axis that of the sizes along curves; returns the smallest and the largest."""
+    low, high = float(data.x.min()), float(data.x.max())
     reach = (high / low) ** 0.04 if high > low else 2.0
-    ax.set(xscale="log", xlim=(low / reach, high * reach), xlabel=size_label(data, "params"))
+    ax.set(xscale="log", xlim=(low / reach, high * reach), xlabel=axis_label(data.x))
     few_labels(ax.xaxis, low, high)
     return low, high

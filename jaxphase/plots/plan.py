@@ -9,16 +9,23 @@ from jaxphase.plots.style import panel
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from jaxphase.sweep.plan import Plan
+    from jaxphase.sweep import Plan
 
 _NAMED = 12  # buckets whose padding is written above them
 
 
-def padding(plan: "Plan", ax: "Axes | None" = None) -> "Axes":
-    """The models of each bucket side by side, as high as they are wide, in the block that they are padded to.
+def padding(plan: "Plan", *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the models of each bucket side by side, as high as they are wide, in the block that they are padded to.
 
-    Above each of up to twelve buckets is its number of weights computed over that of weights trained, 1 being no waste:
-    as weights grow with the square of the width in most families, that is more than the grey share of the area.
+    Above each of up to twelve buckets is the number of weights computed over that of weights trained, 1 being no waste.
+    Since weights grow with the square of the width in most families, that is more than the gray share of the area.
+
+    Args:
+        plan: What `jaxphase.sweep.make_plan` has planned.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
     """
     with panel(ax, 6.0, 3.2) as axes:
         total = sum(len(bucket.lanes) for bucket in plan.buckets)

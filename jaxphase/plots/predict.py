@@ -8,9 +8,8 @@ from jaxphase.errors import InputError
 from jaxphase.plots.style import CATEGORIES, bars, colors, few_labels, key, panel
 from jaxphase.predict import CriticalModel, Surface, allocate
 from jaxphase.predict import isoflop as loss_at
-from jaxphase.predict.critical import predictive
-from jaxphase.predict.measurements import words_of
-from jaxphase.predict.pooling import spread
+from jaxphase.predict.pooling import summarize
+from jaxphase.predict.regression import predictive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,12 +20,22 @@ _MARKERS = "osD^v<>PX"
 def isoflop(
     surface: Surface, compute, params=None, *, flops_per_token_param: float = 6.0, ax: "Axes | None" = None
 ) -> "Axes":
-    """Loss against model size at each budget of compute, with 95 % bands; the least loss is marked, with the interval
-    of its size.
+    """Draw loss against model size at each budget of compute, with 95 % bands of the mean.
 
-    compute: one budget or several, in floating-point operations; params: the sizes to draw, by default a factor of 30
-    to either side of the best ones. Bands are of the mean, without a run's noise. Raises InputError for several
-    surfaces at once, or one without an answer.
+    The smallest loss of each budget is marked, with the interval of its size.
+
+    Args:
+        surface: What `predict.fit_surface` has fitted, one surface.
+        compute: One budget or several, in floating-point operations.
+        params: The model sizes to draw, by default a factor of 30 to either side of the best ones.
+        flops_per_token_param: Operations for each parameter and token.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: For several surfaces, or one without an answer.
     """
     compute = _one_surface(surface, compute)
     best = allocate(surface, compute, flops_per_token_param=flops_per_token_param)
@@ -52,10 +61,19 @@ def isoflop(
 
 
 def allocation(surface: Surface, compute, *, flops_per_token_param: float = 6.0, ax: "Axes | None" = None) -> "Axes":
-    """The best model size and data for some compute, with 95 % bands, over compute [k]; exponents in the legend.
+    """Draw the best model size and data against compute, with 95 % bands and exponents in the legend.
 
-    compute: floating-point operations, two different ones at least, all between which is drawn. Raises InputError for
-    fewer, and for several surfaces at once, or one without an answer.
+    Args:
+        surface: What `predict.fit_surface` has fitted, one surface.
+        compute: Budgets `[k]` in floating-point operations; the range between the least and the most is drawn.
+        flops_per_token_param: Operations for each parameter and token.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: For fewer than two budgets, several surfaces, or one without an answer.
     """
     compute = _one_surface(surface, compute)
     low, high = compute.min(), compute.max()
@@ -80,15 +98,21 @@ def allocation(surface: Surface, compute, *, flops_per_token_param: float = 6.0,
     return axes
 
 
-def predictions(model: CriticalModel, ax: "Axes | None" = None) -> "Axes":
-    """Measured critical sizes, of models, data or in steps, against what the model says of their conditions, with the
-    95 % intervals of both.
+def predictions(model: CriticalModel, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw measured critical sizes against what the model says of the same conditions, with the 95 % intervals of both.
 
-    The model was fitted to these measurements: how well it predicts others is said by `leave_one_group_out`. A color
-    for each group of the first level, a marker for each of the second.
+    The model was fitted to these measurements; `predict.leave_one_group_out` says how well it predicts others. Each
+    group of the first level has a color, each of the second a marker.
+
+    Args:
+        model: What `predict.fit` has fitted.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
     """
-    data, words = model.measurements, words_of(model.measurements)
-    median, ends, _ = spread(model.posterior.weight, *predictive(model, data._asdict()))
+    data, labels = model.measurements, model.measurements.labels
+    median, ends, _ = summarize(model.posterior.weight, *predictive(model, data._asdict()))
     size, reach = 10**median, bars(10**median, 10**ends)
     (first, colored), (second, marked) = [*model.terms.levels.items(), (None, ("",))][:2]
     by_marker = np.array(getattr(data, second) if second else [""] * len(size))
@@ -105,11 +129,11 @@ def predictions(model: CriticalModel, ax: "Axes | None" = None) -> "Axes":
             key(axes, other, marker=_MARKERS[j % len(_MARKERS)], ms=4, lw=0)
         ends = min(size.min(), data.critical_size.min()) / 2, max(size.max(), data.critical_size.max()) * 2
         axes.plot(ends, ends, color="0.6", lw=0.8, zorder=0)
-        axes.set(xscale="log", yscale="log", xlabel=f"{words['name']} by the model ({words['unit']})")
-        axes.set_ylabel(f"{words['name']}, measured ({words['unit']})")
+        axes.set(xscale="log", yscale="log", xlabel=f"{labels['name']} by the model ({labels['unit']})")
+        axes.set_ylabel(f"{labels['name']}, measured ({labels['unit']})")
         for side in (axes.xaxis, axes.yaxis):
             few_labels(side, *ends)
-        title = f"{words['name'][:1].upper()}{words['name'][1:]}s"
+        title = f"{labels['name'][:1].upper()}{labels['name'][1:]}s"
         axes.set_title(
             "prior: the article's table" if model.prior == "article" else title, loc="left", fontweight="bold"
         )

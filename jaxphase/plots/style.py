@@ -1,5 +1,6 @@
-"""What all figures have in common: a style that no global state knows of, colours, legends, and how they are saved."""
+"""What all figures have in common: a style outside of global state, colors, legends, and how they are saved."""
 
+import io
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import ArrayLike, Float
 
-from jaxphase.words.wording import exactly
+from jaxphase.words.phrases import exactly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +34,7 @@ STYLE = {
 }
 # Of Okabe and Ito: told apart by the color-blind, for what has no order.
 CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+DPI = 200  # of PNG images
 LABELED = 6  # of many sizes, so many have their names in a legend
 
 
@@ -84,8 +87,8 @@ def _columns(lengths: list[int], width: float) -> int:
     return max([n for n, fit in enumerate(fits, 1) if fit], default=1)
 
 
-def key(ax: "Axes", label: str, **style) -> None:
-    """An entry in grey for the legend, of something that is drawn in several colours."""
+def key(ax: "Axes", label: str, **style: Any) -> None:
+    """A gray entry in the legend for something that is drawn in several colors."""
     ax.plot([], [], label=label, **{"color": "0.4"} | style)
 
 
@@ -101,12 +104,12 @@ def headings(ax: "Axes", title: str, lines: Iterable[tuple[str, Any]] = ()) -> N
 
 
 def spaced(count: int, most: int = LABELED) -> list[int]:
-    """Indices of at most so many of `count` things, evenly spaced, the first and the last among them."""
+    """Indices of at most `most` of `count` things, evenly spaced, with the first and the last."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
 
 
 def few_labels(axis: "Axis", low: float, high: float) -> None:
-    """Labels of a logarithmic axis from low to high: powers of ten, and what lies between where these are too few."""
+    """Label a logarithmic axis at powers of ten, and between them where these are too few."""
     from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 
     decades = np.log10(high / low)
@@ -118,14 +121,16 @@ def few_labels(axis: "Axis", low: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def span(ax: "Axes", interval, **style) -> None:
-    """An interval of x as a band, as far as the axis goes; nothing where it is not known."""
+def span(ax: "Axes", interval: ArrayLike, **style: Any) -> None:
+    """Shade an interval of x within the limits of the axis; nothing where it is unknown."""
     low, high = np.clip(interval, *ax.get_xlim())
     if low < high:
         ax.axvspan(low, high, **{"lw": 0, "zorder": 0} | style)
 
 
-def bars(value, interval, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
+def bars(
+    value: ArrayLike, interval: ArrayLike, low: float = -np.inf, high: float = np.inf
+) -> Float[np.ndarray, "2 *shape"]:
     """Lengths [2, ...] of error bars from values [...] to the ends of their intervals [..., 2], up to low and high."""
     ends = np.clip(np.moveaxis(np.asarray(interval, float), -1, 0), low, high)
     return np.maximum((ends - np.asarray(value, float)) * np.reshape([-1, 1], (2, *[1] * np.ndim(value))), 0)
@@ -137,20 +142,30 @@ def save(figure: "Figure", path: str | Path) -> None:
 
     dated = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
     with mpl.rc_context({"pdf.fonttype": 42}):
-        figure.savefig(path, dpi=200, metadata=dated)
+        figure.savefig(path, dpi=DPI, metadata=dated)
 
 
-def save_all(figures: Mapping[str, "Figure"], folder: str | Path) -> None:
-    """Every figure as NAME.png and NAME.pdf in a folder that exists."""
+def rendered(figure: "Figure") -> bytes:
+    """The bytes of a figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def save_all(figures: Mapping[str, "Figure"], folder: str | Path) -> dict[str, bytes]:
+    """Write every figure as NAME.png and NAME.pdf to a folder that exists, and return the PNG images by name."""
+    images = {}
     for name, figure in figures.items():
-        save(figure, Path(folder) / f"{name}.png")
-        # What is where has been found for the first file, which takes as long as drawing it.
+        images[name] = rendered(figure)
+        (Path(folder) / f"{name}.png").write_bytes(images[name])
+        # Rendering has found where everything goes, which takes as long as drawing it.
         figure.set_layout_engine("none")
         save(figure, Path(folder) / f"{name}.pdf")
+    return images
 
 
-def colors(count: int) -> list:
-    """Colours in order of size that stay apart for the colour-blind and on white."""
+def colors(count: int) -> list[Any]:
+    """Colours in order of size that stay apart for the color-blind and on white."""
     from matplotlib import colormaps
 
     return (
@@ -158,8 +173,8 @@ def colors(count: int) -> list:
     )
 
 
-def edges(centers: np.ndarray) -> np.ndarray:
-    """Edges of cells, midway between their centres in the logarithm."""
+def edges(centers: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
+    """Edges of cells, midway between their centers in the logarithm."""
     log = np.log(centers)
     middle = (log[1:] + log[:-1]) / 2
     return np.exp(np.concatenate([[2 * log[0] - middle[0]], middle, [2 * log[-1] - middle[-1]]]))

@@ -44,7 +44,7 @@ def regression_table(model: CriticalModel) -> Group:
             rows.append((name, "", *_with_interval(value, interval, ".2f")))
     count, censored = len(measurements.family), sum(measurements.censored.values())
     title = f"What was found: {count} measured {labels['name']}s, {censored} curves without one{_prior(model.prior)}"
-    return _titled(title, Grid(("", "", "decades", "95 % interval"), rows, 2))
+    return _titled(title, Grid(("", "", "decades", "95 % interval"), rows, (0, 1)))
 
 
 def prediction_sentence(prediction: Prediction) -> str:
@@ -67,7 +67,7 @@ def group_errors_table(errors: GroupErrors) -> Group:
         cells = (f"{covered:.0f}", f"{bias:+.2f}", f"{rms:.2f}") if np.isfinite(rms) else ("too few left", "", "")
         rows.append((name, str(count), *cells))
     headings = (group, "measured", "in their 95 % interval", "mean error, decades", "rms")
-    return _titled(title, Grid(headings, rows, 1))
+    return _titled(title, Grid(headings, rows))
 
 
 def next_runs_table(sweeps: Sequence[Recommendation], machines: Sequence[Hardware | None]) -> Group:
@@ -88,7 +88,7 @@ def next_runs_table(sweeps: Sequence[Recommendation], machines: Sequence[Hardwar
         notes.append(f"No sweep narrows the interval by more than {max(100 * most, 1):.0f} %.")
     headings = ("sweep", "models", "cost" if first.missing else "FLOP, machine", "interval,\ndecades")
     title = f"What to run next: the width of the interval above, before and after{_prior(first.prior)}"
-    return _titled(title, Grid(headings, rows, 3, notes=tuple(notes)))
+    return _titled(title, Grid(headings, rows, (0, 1, 2), notes=tuple(notes)))
 
 
 def learning_rate_sentence(found: LearningRate) -> str:
@@ -117,7 +117,7 @@ def surface_table(surface: Surface, losses: Losses) -> Group:
     ]
     fit = f"{len(losses.loss)} runs, rms of ln L {float(surface.rms):.2g}"
     title = f"L = E + A / N^a + B / D^b, D: {losses.unit}; {fit}"
-    return _titled(title, Grid(("", "value", "95 % interval"), rows, 1))
+    return _titled(title, Grid(("", "value", "95 % interval"), rows))
 
 
 def allocation_table(compute: Float[np.ndarray, " budgets"], allocation: Allocation, losses: Losses) -> Group:
@@ -133,7 +133,7 @@ def allocation_table(compute: Float[np.ndarray, " budgets"], allocation: Allocat
     exponent, (low, high) = float(allocation.exponent), np.asarray(allocation.exponent_interval)
     title = f"Best for compute C = 6 N D: N ~ C^{exponent:.3f} [{low:.3f}, {high:.3f}]"
     headings = ("C, FLOP", "N [95 %]", "D [95 %]", "loss [95 %]", "")
-    return _titled(title, Grid(headings, list(zip(*columns, strict=True)), 0))
+    return _titled(title, Grid(headings, list(zip(*columns, strict=True)), ()))
 
 
 def _prior(prior: str) -> str:

@@ -2,15 +2,16 @@ import io
 import json
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
 
-from jaxphase.analysis import analyze
+from jaxphase.analysis import TransitionKind, analyze
+from jaxphase.detect import CurveKind, MirageKind
 from jaxphase.errors import InputError
+from jaxphase.words import headline, remark, table, verdict
 
 SIZES = np.round(np.geomspace(1e3, 1e6, 12))
 X = np.log10(SIZES)[:, None]
@@ -53,20 +54,20 @@ def analysis(swept):
 
 
 def test_each_planted_curve_is_judged_as_what_it_is(analysis):
-    kinds = {(finding.metric, finding.data_size): finding.kind for finding in analysis.findings}
+    kinds = {(finding.metric, finding.group): finding.kind for finding in analysis.findings}
     assert kinds == {
-        ("ability", 100): "sigmoid",
-        ("ability", 1000): "sigmoid",
-        ("mutual_information", 100): "constant",
-        ("mutual_information", 1000): "constant",
-        ("loss", 100): "power_law",
-        ("loss", 1000): "power_law",
+        ("ability", 100): CurveKind.SIGMOID,
+        ("ability", 1000): CurveKind.SIGMOID,
+        ("mutual_information", 100): CurveKind.CONSTANT,
+        ("mutual_information", 1000): CurveKind.CONSTANT,
+        ("loss", 100): CurveKind.POWER_LAW,
+        ("loss", 1000): CurveKind.POWER_LAW,
     }
 
 
 def test_a_sigmoid_is_called_a_crossover_with_its_place_and_width(analysis):
-    for finding, center in zip(analysis.of_order(), CENTERS.values(), strict=True):
-        assert finding.verdict == "crossover (sigmoid)"
+    for finding, center in zip(analysis.on("ability"), CENTERS.values(), strict=True):
+        assert verdict(analysis, finding).startswith("crossover (sigmoid) at ")
         low, high = finding.interval
         assert low < finding.critical_size < high < 1.2 * low
         assert low < 10**center < high
@@ -80,7 +81,7 @@ def test_a_sigmoid_is_called_a_crossover_with_its_place_and_width(analysis):
 
 def test_smooth_curves_have_no_critical_size_and_a_power_law_has_its_exponent(analysis):
     for finding in analysis.findings[2:]:
-        assert finding.verdict.startswith("no transition: ")
+        assert verdict(analysis, finding).startswith("no transition (")
         numbers = (finding.critical_size, *finding.interval, finding.width, finding.bootstrap_se)
         assert all(map(math.isnan, numbers))
         assert not finding.has_transition
@@ -89,20 +90,20 @@ def test_smooth_curves_have_no_critical_size_and_a_power_law_has_its_exponent(an
 
 
 def test_a_flat_metric_is_not_significant_and_curved_ones_are(analysis):
-    assert [finding.significant for finding in analysis.findings] == [True, True, False, False, True, True]
+    assert [finding.straight_line_rejected for finding in analysis.findings] == [True, True, False, False, True, True]
 
 
 def test_the_boundary_and_the_headline_are_about_the_order_parameter_of_the_spec(analysis):
     assert analysis.order_parameter == "ability"
-    assert [point.data_size for point in analysis.boundary] == [100, 1000]
+    assert [point.group for point in analysis.boundary] == [100, 1000]
     assert [point.interval for point in analysis.boundary] == [found.interval for found in analysis.findings[:2]]
-    assert analysis.headline.startswith("ability: crossover (sigmoid) at ")
-    assert "parameters for 1,000 training images" in analysis.headline
-    assert "no phase transition, which would sharpen with data size." in analysis.headline
+    assert headline(analysis).startswith("ability: crossover (sigmoid) at ")
+    assert "parameters for 1,000 training images" in headline(analysis)
+    assert "no phase transition, which would sharpen with data size." in headline(analysis)
 
 
 def test_the_order_parameter_is_the_one_asked_for_or_mutual_information_or_the_first(swept):
-    assert analyze(swept, order_parameter="loss").headline == (
+    assert headline(analyze(swept, order_parameter="loss")) == (
         "loss: no transition (power law) for 100 and 1,000 training images."
     )
     unspecified = swept.drop_attrs(deep=False)
@@ -116,7 +117,7 @@ def test_an_early_step_can_be_analysed_and_has_no_transition(swept, analysis):
     early = analyze(swept, step=10)
     assert early.dataset.step == 10
     assert analysis.dataset.step == 100
-    assert {finding.kind for finding in early.findings} == {"constant"}
+    assert {finding.kind for finding in early.findings} == {CurveKind.CONSTANT}
     with pytest.raises(InputError, match="step is 50: choose one of 10, 100"):
         analyze(swept, step=50)
 
@@ -128,12 +129,12 @@ def test_diverged_models_and_missing_values_are_left_out_and_counted(swept, anal
     damaged["ability"][0, 3, 1] = 1e6
     damaged["ability"][0, 7, 2] = -50
     damaged["ability"][1, :2, 0] = np.nan
-    first, second = analyze(damaged).of_order()
+    first, second = (judged := analyze(damaged)).on("ability")
     assert (first.diverged, first.points, second.diverged, second.points) == (2, 34, 0, 34)
-    assert first.remark == "2 diverged models left out"
-    assert second.remark == ""
+    assert remark(judged, first) == "2 diverged models left out"
+    assert remark(judged, second) == ""
     for finding, whole in zip((first, second), analysis.findings, strict=False):
-        assert finding.kind == "sigmoid"
+        assert finding.kind == CurveKind.SIGMOID
         assert whole.interval.low < finding.critical_size < whole.interval.high
 
 
@@ -162,24 +163,24 @@ def decades(finding):
 
 def test_the_interval_is_never_narrower_than_that_of_the_seeds_or_of_the_fit(curves, analysis):
     uneven = found(curves, "restless")
-    assert uneven.kind == "sigmoid"
+    assert uneven.kind == CurveKind.SIGMOID
     assert decades(uneven) > 3.4 * uneven.bootstrap_se, "the fit takes the noise of the steep part for noise everywhere"
-    for even in analysis.of_order():
+    for even in analysis.on("ability"):
         assert decades(even) > 4.4 * even.bootstrap_se, "three seeds are too few for a bootstrap"
 
 
 def test_a_jump_between_neighbouring_sizes_is_a_step_between_them(curves):
     finding = found(curves, "jump")
-    assert finding.kind == "step"
+    assert finding.kind == CurveKind.STEP
     assert finding.interval.low < 10**4.4 < finding.interval.high
     assert finding.interval == pytest.approx((SIZES[5], SIZES[6]), rel=1e-3)
-    assert finding.verdict.startswith("step between ")
-    assert finding.verdict.endswith(" N")
+    assert verdict(curves, finding).startswith("step between ")
+    assert verdict(curves, finding).endswith(" N")
 
 
 def test_a_crossover_that_the_sizes_do_not_span_says_so(curves):
-    assert found(curves, "late").kind == "sigmoid"
-    assert found(curves, "late").remark == "ends beyond the measured sizes"
+    assert found(curves, "late").kind == CurveKind.SIGMOID
+    assert remark(curves, found(curves, "late")) == "ends beyond the measured sizes"
 
 
 def test_a_rise_that_is_seen_to_its_middle_is_no_crossover(mirages):
@@ -188,19 +189,19 @@ def test_a_rise_that_is_seen_to_its_middle_is_no_crossover(mirages):
 
 def test_a_curve_of_too_few_sizes_is_not_judged(curves):
     finding = found(curves, "few")
-    assert (finding.kind, finding.verdict) == ("too few points", "too few points")
+    assert (finding.kind, verdict(curves, finding)) == (CurveKind.TOO_FEW_POINTS, "too few points")
     assert (finding.points, finding.sizes) == (12, 4)
     assert math.isnan(finding.delta_bic)
     assert not finding.has_transition
 
 
 def test_curves_without_data_size_have_one_finding_each(curves):
-    assert [finding.data_size for finding in curves.findings] == [None] * 6
-    assert found(curves, "line").kind == "linear"
-    assert found(curves, "constant").kind == "constant"
-    assert math.isnan(found(curves, "constant").p_value)
-    assert not found(curves, "constant").significant
-    assert "images" not in curves.headline
+    assert [finding.group for finding in curves.findings] == [None] * 6
+    assert found(curves, "line").kind == CurveKind.LINEAR
+    assert found(curves, "constant").kind == CurveKind.CONSTANT
+    assert math.isnan(found(curves, "constant").straight_line_p)
+    assert not found(curves, "constant").straight_line_rejected
+    assert "images" not in headline(curves)
 
 
 def test_one_data_size_taken_from_a_sweep_keeps_its_name(swept):
@@ -209,8 +210,8 @@ def test_one_data_size_taken_from_a_sweep_keeps_its_name(swept):
     )
     six = six.assign(flat=six.mutual_information)
     analysis = analyze(six)
-    assert [finding.data_size for finding in analysis.findings] == [100] * 6
-    assert "for 100 training images" in analysis.headline
+    assert [finding.group for finding in analysis.findings] == [100] * 6
+    assert "for 100 training images" in headline(analysis)
 
 
 def test_json_holds_every_number_and_no_nan(curves, analysis, tmp_path):
@@ -219,7 +220,7 @@ def test_json_holds_every_number_and_no_nan(curves, analysis, tmp_path):
         text = (tmp_path / "analysis.json").read_text()
         read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
         assert read == each.to_dict()
-        assert read["schema"] == 2
+        assert read["schema"] == 3
         assert read["versions"].keys() >= {"jaxphase", "jax"}
         for finding, written in zip(each.findings, read["findings"], strict=True):
             assert written["critical_size"] == (finding.critical_size if finding.has_transition else None)
@@ -230,14 +231,14 @@ def test_json_holds_every_number_and_no_nan(curves, analysis, tmp_path):
 
 def test_the_table_has_a_row_per_curve_and_fits_80_columns(analysis, curves):
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(analysis.table())
+    console.print(table(analysis))
     text = console.export_text()
     low = f"[{float(f'{analysis.findings[0].interval.low:.3g}'):,.0f}"
     assert low in text
     assert text.count("no transition") == 4
-    assert text.count("<0.001*") == sum(finding.p_value < 0.001 for finding in analysis.findings)
+    assert text.count("< 0.001*") == sum(finding.straight_line_p < 0.001 for finding in analysis.findings)
     assert max(map(len, text.splitlines())) <= 80
-    assert "late: ends beyond" in curves.table().caption
+    assert "late: ends beyond" in table(curves).caption
 
 
 def test_a_spec_of_another_program_is_not_read(swept):
@@ -267,15 +268,15 @@ def mirages():
 
 def test_a_jump_is_in_the_metric_or_in_the_models_as_its_partner_says(mirages):
     exact, skill = found(mirages, "exact"), found(mirages, "skill")
-    assert (exact.kind, exact.partner, exact.mirage) == ("sigmoid", "loss", "in the metric")
-    assert (skill.kind, skill.partner, skill.mirage) == ("sigmoid", "score", "in the model")
-    assert "loss says that the jump is in the metric" in exact.remark
-    assert found(mirages, "loss").mirage == ""
+    assert (exact.kind, exact.partner, exact.mirage) == (CurveKind.SIGMOID, "loss", MirageKind.IN_THE_METRIC)
+    assert (skill.kind, skill.partner, skill.mirage) == (CurveKind.SIGMOID, "score", MirageKind.IN_THE_MODEL)
+    assert "loss says that the jump is in the metric" in remark(mirages, exact)
+    assert found(mirages, "loss").mirage is None
 
 
 def test_a_broken_law_has_its_break_and_the_exponents_beside_it(mirages):
     bent = found(mirages, "bent")
-    assert bent.kind == "broken_power_law"
+    assert bent.kind == CurveKind.BROKEN_POWER_LAW
     (place,) = bent.breaks
     assert place.interval.low < 10**4.7 < place.interval.high
     assert place.before == pytest.approx(-0.05, abs=0.03)
@@ -305,24 +306,26 @@ def test_every_detector_is_in_the_findings_and_in_the_json(mirages):
 
 def test_the_headline_says_that_the_jump_is_in_the_metric(mirages, analysis):
     assert mirages.order_parameter == "exact"
-    place, _, rest = mirages.headline.partition("; ")
+    place, _, rest = headline(mirages).partition("; ")
     assert place.startswith("exact: crossover (sigmoid) at ")
-    assert rest == "the jump is in the metric and not in the models, as loss drifts through it."
+    assert rest == "the jump is in the metric and not in the models: their loss has none there."
     in_models = replace(mirages, order_parameter="skill")
-    assert "the jump" not in in_models.headline and "which would sharpen with data size." in in_models.headline
-    drifts = {"mirage": "in the metric", "partner": "loss"}
+    assert "the jump" not in headline(in_models) and "which would sharpen with data size." in headline(in_models)
+    drifts = {"mirage": MirageKind.IN_THE_METRIC, "partner": "loss"}
     first, second, *others = analysis.findings
     one = replace(analysis, findings=(replace(first, **drifts), second, *others))
-    assert "; the jump for 100 training images is in the metric and not in the models, as loss drifts" in one.headline
-    assert one.headline.endswith("a crossover is no phase transition, which would sharpen with data size.")
-    flat = replace(second, kind="constant")
-    alone = replace(analysis, findings=(replace(first, **drifts), flat, *others)).headline
+    assert "; the jump for 100 training images is in the metric and not in the models: their loss has none" in headline(
+        one
+    )
+    assert headline(one).endswith("a crossover is no phase transition, which would sharpen with data size.")
+    flat = replace(second, kind=CurveKind.CONSTANT)
+    alone = headline(replace(analysis, findings=(replace(first, **drifts), flat, *others)))
     assert "; the jump is in the metric" in alone and "which would sharpen" not in alone
-    evidence = SimpleNamespace(verdict="transition (continuous)", reasons=["it sharpens"])
+    evidence = replace(analysis.evidence, kind=TransitionKind.CONTINUOUS)
     whole = replace(one, evidence=evidence, findings=tuple(replace(found, **drifts) for found in (first, second)))
-    assert "; the jump is in the metric and not in the models" in whole.headline
-    assert whole.headline.endswith("; with data size this is a transition (continuous) of the metric: it sharpens.")
-    assert "of the metric" not in replace(one, evidence=evidence).headline
+    assert "; the jump is in the metric and not in the models" in headline(whole)
+    assert "; across data sizes this is a transition (continuous) of the metric: there are 2 " in headline(whole)
+    assert "of the metric" not in headline(replace(one, evidence=evidence))
 
 
 def test_a_frame_has_a_row_for_each_finding(analysis, curves, mirages):
@@ -331,7 +334,7 @@ def test_a_frame_has_a_row_for_each_finding(analysis, curves, mirages):
         name: [100, 1000] for name in ("ability", "mutual_information", "loss")
     }
     assert frame.order_parameter.tolist() == [True] * 2 + [False] * 4
-    assert set(frame.along) == {"model size"}
+    assert set(frame.along) == {"model_size"}
     chosen = frame.query("kind == 'sigmoid'").set_index("data_size")
     for data_size, center in CENTERS.items():
         row = chosen.loc[data_size]
@@ -341,13 +344,14 @@ def test_a_frame_has_a_row_for_each_finding(analysis, curves, mirages):
     smooth = frame[frame.metric == "loss"]
     assert smooth[["critical_size", "critical_low", "critical_high", "width"]].isna().all(axis=None)
     np.testing.assert_allclose(smooth.exponent, -0.4, atol=0.1)
-    assert frame.dtypes[["points", "sizes", "diverged"]].eq("int64").all() and frame.significant.dtype == bool
+    assert (
+        frame.dtypes[["points", "sizes", "diverged"]].eq("int64").all() and frame.straight_line_rejected.dtype == bool
+    )
     alone = curves.to_dataframe().set_index("metric")
     assert alone.data_size.isna().all() and alone.data_size.dtype == float
-    assert alone.remark["late"] == "ends beyond the measured sizes"
     assert mirages.to_dataframe().set_index("metric").loc["exact", ["partner", "mirage"]].tolist() == [
         "loss",
-        "in the metric",
+        "in_the_metric",
     ]
     without = replace(curves, findings=tuple(replace(found, slope=None) for found in curves.findings))
     assert without.to_dataframe().steepest.isna().all()

@@ -12,11 +12,10 @@ import xarray as xr
 
 from jaxphase import detect
 from jaxphase.analysis import analyze
-from jaxphase.analysis.evidence import VERDICTS, Evidence
+from jaxphase.analysis.evidence import Evidence, TransitionKind
 from jaxphase.analysis.findings import SCHEMA, Finding
-from jaxphase.curves import along_data
-from jaxphase.detect import KINDS, MIRAGE_KINDS
-from jaxphase.scaling import Collapse, Order
+from jaxphase.detect import CurveKind, MirageKind
+from jaxphase.scaling import ChangeShape, Collapse, CollapseKind, Order, OrderKind
 
 SIZES = np.round(np.geomspace(1e3, 1e6, 12))
 X = np.log10(SIZES)[:, None]
@@ -32,7 +31,7 @@ def sigmoid(center, rate):
     return 0.1 + 0.8 / (1 + np.exp(-rate * (X - center)))
 
 
-# Six curves of three seeds at twelve sizes everywhere, as in test_analysis.py, whose program then serves here too.
+# Six curves of three seeds at twelve sizes everywhere, as in test_judge.py, whose program then serves here too.
 @pytest.fixture(scope="module")
 def analyses():
     few = sigmoid(4.5, 6) + noise(1)
@@ -55,7 +54,7 @@ def analyses():
         {"ability": (("size", "data_size", "seed"), sharper, {"long_name": "ability"})},
         {"params": ("size", 64 * 2 ** np.arange(6)), "data_size": SIZES},
     )
-    return {"own": analyze(own, partners={"exact": "loss"}), "grid": analyze(along_data(grid))}
+    return {"own": analyze(own, partners={"exact": "loss"}), "grid": analyze(grid, along="data_size")}
 
 
 @pytest.fixture(scope="module")
@@ -77,20 +76,20 @@ def test_the_files_have_every_form_of_an_answer(written):
     """Else the test above would show little."""
     own, grid = written["own"], written["grid"]
     kinds = {found["kind"] for found in own["findings"]}
-    assert {"sigmoid", "power_law", "broken_power_law", "step", "constant", "too few points"} <= kinds
+    assert {"sigmoid", "power_law", "broken_power_law", "step", "constant", "too_few_points"} <= kinds
     assert [found["metric"] for found in own["findings"] if found["breaks"]] == ["bent"]
-    assert own["findings"][0]["mirage"] == "in the metric" and own["step"] == 100
-    assert own["boundary"][0]["data_size"] is None and own["evidence"]["order"] is None
+    assert own["findings"][0]["mirage"] == "in_the_metric" and own["step"] == 100
+    assert own["boundary"][0]["group"] is None and own["evidence"]["order"] is None
     assert grid["evidence"]["collapse"]["inverse_nu"] > 0 and grid["evidence"]["order"]["sharpening"] > 0
-    assert (own["axis"], grid["axis"]) == ("model size", "data size")
-    assert grid["sizes"] == SIZES.tolist() and grid["size_unit"] == "data_size"
-    assert [point["data_size"] for point in grid["boundary"]] == [64, 128, 256, 512, 1024, 2048]
+    assert (own["along"]["name"], grid["along"]["name"]) == ("model_size", "data_size")
+    assert grid["sizes"] == SIZES.tolist() and grid["along"]["units"] == "data_size"
+    assert [point["group"] for point in grid["boundary"]] == [64, 128, 256, 512, 1024, 2048]
 
 
 MUTATIONS = {
     "another version": lambda words: words.update(schema=1),
-    "no axis": lambda words: words.pop("axis"),
-    "another axis": lambda words: words.update(axis="training steps"),
+    "no axis": lambda words: words.pop("along"),
+    "another axis": lambda words: words["along"].update(name="steps"),
     "an entry more": lambda words: words.update(author="me"),
     "a size of zero": lambda words: words["sizes"].append(0),
     "no findings": lambda words: words.update(findings=[]),
@@ -102,8 +101,8 @@ MUTATIONS = {
     "a field more in a finding": lambda words: words["findings"][0].update(note=""),
     "a parameter more": lambda words: words["findings"][0]["parameters"].update(theta=1.0),
     "a slope without errors": lambda words: words["findings"][0]["slope"].pop("standard_error"),
-    "a verdict of evidence that there is not": lambda words: words["evidence"].update(verdict="maybe"),
-    "a kind of order that there is not": lambda words: words["evidence"]["order"].update(kind=4),
+    "a kind of evidence that there is not": lambda words: words["evidence"].update(kind="maybe"),
+    "a kind of order that there is not": lambda words: words["evidence"]["order"].update(kind="second_order"),
     "a field more in the windows": lambda words: words["evidence"]["collapse"]["windows"].update(aic=[]),
     "a flat susceptibility": lambda words: words["evidence"]["susceptibility"].update(value=[1.0]),
     "a unit that is a number": lambda words: words["labels"].update(ability={"units": 1}),
@@ -152,11 +151,18 @@ def test_the_schema_names_what_the_library_has():
     assert names("evidence") == [field.name for field in dataclasses.fields(Evidence)]
     assert names("order") == list(Order._fields)
     assert names("collapse") == list(Collapse._fields)
-    assert names("bic") == list(KINDS)
+
+    def members(kind):
+        return [member.name.lower() for member in kind]
+
+    assert [*names("bic"), "too_few_points"] == members(CurveKind)
     finding = definitions["finding"]["properties"]
-    assert finding["kind"]["enum"] == [*KINDS, "too few points"]
-    assert finding["mirage"]["enum"] == ["", *MIRAGE_KINDS]
-    assert definitions["evidence"]["properties"]["verdict"]["enum"] == list(VERDICTS)
+    assert finding["kind"]["enum"] == members(CurveKind)
+    assert finding["mirage"]["enum"] == [*members(MirageKind), None]
+    assert definitions["evidence"]["properties"]["kind"]["enum"] == members(TransitionKind)
+    assert definitions["order"]["properties"]["kind"]["enum"] == members(OrderKind)
+    assert definitions["order"]["properties"]["shape"]["enum"] == members(ChangeShape)
+    assert definitions["collapse"]["properties"]["kind"]["enum"] == members(CollapseKind)
     assert WORDS["properties"]["schema"]["const"] == SCHEMA
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxphase.curves import along_data, at_step, axis, check, metrics_of, read, read_csv
+from jaxphase.curves import at_step, check, curves_along, has_groups, metrics_of, read, read_csv
 from jaxphase.errors import InputError
 
 HEADER = "params,seed,tokens,accuracy,loss\n"
@@ -119,7 +119,9 @@ def test_a_missing_column_is_named_and_the_others_listed(table, column):
 
 def test_a_table_that_cannot_hold_curves_is_refused(table, tmp_path):
     columns = {"x": "params", "y": "accuracy"}
-    assert "4 different sizes" in message(read_csv, table(*(f"{size},0,1,1,1" for size in range(1, 5))), **columns)
+    assert "4 different model sizes" in message(
+        read_csv, table(*(f"{size},0,1,1,1" for size in range(1, 5))), **columns
+    )
     assert "every value of accuracy" in message(read_csv, table(*(f"{n},0,1,nan,1" for n in range(1, 9))), **columns)
     assert "is empty" in message(read_csv, table(), **columns)
     assert "is empty" in message(read_csv, table(header=""), **columns)
@@ -148,27 +150,35 @@ def grid(sizes, data_sizes, path):
 TOKENS = {"x": "n", "y": "score", "by": "seed", "group": "tokens"}
 
 
-def test_curves_along_data_have_their_axes_and_words_changed_over(tmp_path):
+def test_curves_have_the_same_axes_whichever_size_they_go_over(tmp_path):
     data = read(grid(5, 6, tmp_path / "runs.csv"), **TOKENS)
-    over = along_data(data)
-    assert dict(over.sizes) == {"data_size": 5, "size": 6, "seed": 2}
-    assert over.params.values.tolist() == over["size"].values.tolist() == [1, 2, 3, 4, 5, 6]
-    assert over.score.sel(size=6, data_size=2, seed="1") == data.score.sel(size=2, data_size=6, seed="1") == 26
-    assert [over[name].attrs["long_name"] for name in ("params", "data_size")] == ["tokens", "n"]
-    assert [axis(data, name) for name in ("params", "data_size")] == ["model size", "data size"]
-    assert [axis(over, name) for name in ("params", "data_size")] == ["data size", "model size"]
-    again = along_data(over)
-    assert [axis(again, name) for name in ("params", "data_size")] == ["model size", "data size"]
-    xr.testing.assert_equal(again, data)
+    model, over = curves_along(data), curves_along(data, "data_size")
+    assert dict(model.sizes) == {"group": 6, "x": 5, "seed": 2} and dict(over.sizes) == {"group": 5, "x": 6, "seed": 2}
+    assert model.score.dims == over.score.dims == ("group", "x", "seed")
+    assert over.x.values.tolist() == [1, 2, 3, 4, 5, 6] and over.group.values.tolist() == [1, 2, 3, 4, 5]
+    assert over.score.sel(x=6, group=2, seed="1") == data.score.sel(size=2, data_size=6, seed="1") == 26
+    assert over.x.attrs == {"name": "data_size", "long_name": "data size", "units": "tokens"}
+    assert over.group.attrs == {"name": "model_size", "long_name": "model size", "units": "n"}
+    assert (model.x.attrs, model.group.attrs) == (over.group.attrs, over.x.attrs)
+    assert has_groups(model) and metrics_of(over) == ("score",)
 
 
 def test_axes_without_words_keep_the_names_of_what_they_hold():
     values = np.arange(60.0).reshape(5, 6, 2)
     plain = xr.Dataset({"loss": (("data_size", "size", "seed"), values)}, {"data_size": np.arange(1, 6)})
-    # An attribute axis = "X" is what the CF conventions of NetCDF call something else.
-    over = along_data(plain.assign_coords(params=("size", np.arange(1.0, 7), {"axis": "X"})))
-    assert [over[name].attrs["long_name"] for name in ("params", "data_size")] == ["data_size", "params"]
-    assert axis(over, "params") == "data size" and "axis" not in over.data_size.attrs
+    over = curves_along(plain.assign_coords(params=("size", np.arange(1.0, 7))), "data_size")
+    assert [over[name].attrs["units"] for name in ("x", "group")] == ["data_size", "params"]
+
+
+def test_curves_without_a_second_size_are_one_group_without_a_number():
+    values = np.arange(12.0).reshape(6, 2)
+    alone = xr.Dataset({"loss": (("size", "seed"), values)}, {"params": ("size", np.arange(1.0, 7))})
+    curves = curves_along(alone)
+    assert dict(curves.sizes) == {"group": 1, "x": 6, "seed": 2} and np.isnan(curves.group).all()
+    assert not has_groups(curves) and curves.group.attrs["long_name"] == "data size"
+    chosen = curves_along(alone.assign_coords(data_size=64))
+    assert chosen.group.values.tolist() == [64] and has_groups(chosen)
+    np.testing.assert_array_equal(chosen.loss[0], values)
 
 
 def test_a_sweep_with_several_rates_is_along_data_at_the_best_of_each():
@@ -177,34 +187,35 @@ def test_a_sweep_with_several_rates_is_along_data_at_the_best_of_each():
     loss = rng.random((2, 6, 3, 2, 1))
     variables = {"val_loss": (shape, loss), "diverged_at": (shape[:-1], np.full(loss.shape[:-1], -1))}
     coordinates = {"data_size": np.arange(1, 7) * 10, "params": ("size", [7, 70, 700]), "size": [8, 80, 800]}
-    over = along_data(xr.Dataset(variables, {**coordinates, "width": ("size", [1, 2, 3]), "learning_rate": [0.1, 0.2]}))
-    assert over.learning_rate.dims == ("size", "data_size") and over.width.dims == ("data_size",)
+    data = xr.Dataset(variables, {**coordinates, "width": ("size", [1, 2, 3]), "learning_rate": [0.1, 0.2]})
+    over = curves_along(data, "data_size")
+    assert over.learning_rate.dims == ("group", "x") and over.width.dims == ("group",)
     best = loss.mean(axis=(3, 4)).argmin(axis=0)
-    np.testing.assert_array_equal(over.learning_rate, np.array([0.1, 0.2])[best])
-    assert over.val_loss.sel(size=20, data_size=70, seed=1) == loss[best[1, 1], 1, 1, 1]
-    assert check(over).data_size.values.tolist() == [7, 70, 700]
+    np.testing.assert_array_equal(over.learning_rate, np.array([0.1, 0.2])[best].T)
+    assert over.val_loss.sel(x=20, group=70, seed=1) == loss[best[1, 1], 1, 1, 1]
 
 
 def test_which_axis_has_too_few_sizes_is_said_and_which_has_enough(tmp_path):
     few = read(grid(3, 6, tmp_path / "few.csv"), **TOKENS)
-    assert message(check, few) == (
-        "the dataset has 3 different sizes (n), but a curve along model size needs at least 5: look along its 6 data "
-        "sizes (tokens)."
+    assert message(curves_along, few) == (
+        "the dataset has 3 different model sizes (n), and a curve needs at least 5: analyze along data_size, with 6 "
+        "tokens."
     )
-    assert check(along_data(few)).sizes["size"] == 6
-    wide = along_data(read(grid(6, 3, tmp_path / "wide.csv"), **TOKENS))
-    assert "3 different sizes (tokens), but a curve along data size needs" in message(check, wide)
-    assert "look along its 6 model sizes (n)." in message(check, wide)
+    assert curves_along(few, "data_size").sizes["x"] == 6
+    wide = read(grid(6, 3, tmp_path / "wide.csv"), **TOKENS)
+    assert "3 different data sizes (tokens), and a curve needs at least 5" in message(curves_along, wide, "data_size")
+    assert "analyze along model_size, with 6 n." in message(curves_along, wide, "data_size")
     neither = message(read, grid(3, 4, tmp_path / "neither.csv"), **TOKENS)
-    assert "3 different sizes (n): a curve along model size needs at least 5." in neither
+    assert "3 different model sizes (n): a curve along model size needs at least 5." in neither
 
 
-def test_what_is_not_along_data_is_refused(tmp_path):
+def test_what_cannot_go_along_data_is_refused(tmp_path):
     data = read(grid(5, 2, tmp_path / "runs.csv"), **TOKENS)
-    assert "no data sizes" in message(along_data, data.isel(data_size=0))
-    assert "no coordinate 'params'" in message(along_data, data.drop_vars("params"))
-    zero = along_data(data).assign_coords(params=("size", [0.0, 1.0], {"axis": "data size"}))
-    assert "data size (params) of 0" in message(check, zero)
+    alone = data.isel(data_size=0, drop=True)
+    assert "no data sizes" in message(curves_along, alone, "data_size")
+    assert "no coordinate 'params'" in message(curves_along, data.drop_vars("params"), "data_size")
+    zero = data.assign_coords(data_size=("data_size", [0.0, 1.0], {"long_name": "tokens"}))
+    assert "data size (tokens) of 0" in message(check, zero)
 
 
 @pytest.fixture
@@ -250,7 +261,7 @@ def test_a_result_that_holds_no_curves_is_refused(saved, tmp_path):
     assert "dimension 'seed'" in message(read, saved(swept().isel(seed=0)))
     assert "'params'" in message(read, saved(swept().drop_vars("params")))
     assert "no metric" in message(read, saved(swept().drop_vars(["loss", "accuracy"])))
-    assert "4 different sizes" in message(read, saved(swept(4)))
+    assert "4 different model sizes" in message(read, saved(swept(4)))
     assert "of -3" in message(read, saved(swept().assign_coords(params=("size", [-3.0, 2, 3, 4, 5, 6]))))
     assert "of nan" in message(check, swept().assign_coords(params=("size", [np.nan, 2, 3, 4, 5, 6])))
     grouped = swept().expand_dims(data_size=2)

@@ -235,7 +235,7 @@ def test_what_is_not_a_folder_of_runs_is_refused(tmp_path, refused):
     (tmp_path / "empty").mkdir()
     assert "tfevents" in refused(tmp_path / "empty")
     one = next(runs.rglob("*.tfevents.*"))
-    assert "1 different sizes" in refused(one, run="gpt-{size}")
+    assert "1 different model sizes" in refused(one, run="gpt-{size}")
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "a.tfevents.1").write_bytes(b"")
     assert "'loss'" in refused(tmp_path / "none", x="step", y="loss")

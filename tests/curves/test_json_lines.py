@@ -133,7 +133,7 @@ def test_bad_lines_are_named(tmp_path, refused):
     assert "absent.jsonl does not exist" in refused(tmp_path / "absent.jsonl", **COLUMNS)
 
 
-def test_steps_need_a_number_and_something_that_tells_runs_apart(tmp_path, refused):
+def test_steps_need_a_number_and_something_that_tells_runs_apart(tmp_path, refused, unchecked):
     objects = [{"n": n, "step": t, "loss": n * t} for n in range(1, 6) for t in (1, 2.5)]
     path = write(tmp_path / "a.jsonl", *objects)
     assert "several runs or steps of one" in refused(path, x="n", y="loss")

@@ -1,28 +1,27 @@
-"""Whole pages, panels side by side under one legend: of an analysis, of learning curves, and of a renormalization."""
+"""Whole pages of panels under one legend: of an analysis, of learning curves, and of a renormalization."""
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from jaxphase.analysis.findings import Analysis
-from jaxphase.analysis.training_time import TimeAnalysis
-from jaxphase.curves import at_best_rate, metrics_of
+from jaxphase.analysis import Analysis, TimeAnalysis
+from jaxphase.curves import at_best_rate, has_groups, metrics_of
 from jaxphase.errors import InputError
 from jaxphase.plots import flows
-from jaxphase.plots.collapse import collapse
-from jaxphase.plots.curves import curve, derivative, residuals
+from jaxphase.plots.curve_panels import curve, derivative, residuals
 from jaxphase.plots.learning import learning_curves
 from jaxphase.plots.measured import group_labels
 from jaxphase.plots.order import binder, phase_diagram, susceptibility
+from jaxphase.plots.scaled_curves import collapse
 from jaxphase.plots.style import legend, new_figure, save_all, span
 from jaxphase.rg.families.flows import FOLLOWED, FamilyFlow
-from jaxphase.scaling import COLLAPSE_KINDS
+from jaxphase.scaling import CollapseKind
 from jaxphase.scaling.moments import LEAST_SEEDS
+from jaxphase.words.phrases import COLLAPSES, TRANSITIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,32 +33,55 @@ _Draw = Callable[[str, "Axes"], object]
 
 
 def curves(analysis: Analysis, metrics: Sequence[str] | None = None) -> "Figure":
-    """`curve` over `derivative` for each metric, all by default. InputError for one that the analysis does not have."""
+    """Draw `curve` above `derivative` for each metric.
+
+    Args:
+        analysis: The analysis.
+        metrics: The metrics, by default all.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: If the analysis does not have a metric.
+    """
     names = _metrics(analysis, metrics)
 
+    def panel(name: str, ax: "Axes") -> None:
+        curve(analysis, name, ax=ax)
+
     def strip(name: str, ax: "Axes") -> None:
-        derivative(analysis, name, ax)
+        derivative(analysis, name, ax=ax)
         ax.set_title("", loc="left")
         ax.set_ylabel("per decade")
 
-    return _grid(names, (partial(curve, analysis), strip), (3.4, 1), 3.0, group_labels(analysis.dataset))
+    return _grid(names, (panel, strip), (3.4, 1), 3.0, group_labels(analysis.dataset))
 
 
 def pages(
     analysis: Analysis, dataset: xr.Dataset | None = None, times: TimeAnalysis | None = None
 ) -> dict[str, "Figure"]:
-    """All pages that an analysis has, by name: curves; residuals; with several data sizes phase_diagram; with four
-    seeds or more fluctuations; collapse if there is one to draw; learning_curves of a dataset with three training steps
-    or more, which `times` marks."""
+    """Draw all pages that an analysis has.
+
+    Args:
+        analysis: The analysis.
+        dataset: The curves over training steps, for their learning curves.
+        times: What `analyze_time` found in them, which is marked there.
+
+    Returns:
+        Figures by name: curves and residuals; phase_diagram with several groups; fluctuations with four seeds or more;
+        collapse if there is one to draw; learning_curves of a dataset with three training steps or more.
+    """
     data, evidence = analysis.dataset, analysis.evidence
     found = {"curves": curves(analysis), "residuals": _residuals(analysis)}
-    if data.sizes.get("data_size", 1) > 1:
+    if has_groups(data) and data.sizes["group"] > 1:
         found["phase_diagram"] = phase_diagram(analysis).figure
-    enough = evidence and data.sizes["seed"] >= LEAST_SEEDS
-    moments = (evidence.susceptibility, evidence.binder) if enough else ()
-    if moments and all(np.isfinite(np.asarray(moment.value, float)).any() for moment in moments):
+    moments = evidence.susceptibility, evidence.binder
+    if data.sizes["seed"] >= LEAST_SEEDS and all(
+        np.isfinite(np.asarray(moment.value, float)).any() for moment in moments
+    ):
         found["fluctuations"] = _fluctuations(analysis)
-    if evidence and evidence.collapse and math.isfinite(evidence.collapse.inverse_nu):
+    if evidence.collapse and math.isfinite(evidence.collapse.inverse_nu):
         found["collapse"] = _finite_size_scaling(analysis)
     if dataset is not None and np.sum(np.asarray(dataset.get("step", 0)) > 0) >= LEAST_STEPS:
         found["learning_curves"] = _learning_curves(dataset, times)
@@ -67,7 +89,15 @@ def pages(
 
 
 def flow_pages(dataset: xr.Dataset, family: FamilyFlow) -> dict[str, "Figure"]:
-    """All pages of a renormalization, by name: flow, spectra, loss and, of two sizes or more, phase_diagram."""
+    """Draw all pages of a renormalization.
+
+    Args:
+        dataset: What `rg.renormalize` has measured.
+        family: What `rg.follow` has found in it.
+
+    Returns:
+        Figures by name: flow, spectra, loss, and phase_diagram with two sizes or more.
+    """
     found = {"flow": _flow(dataset, family), "spectra": _spectra(dataset), "loss": _loss(dataset)}
     if dataset.sizes["size"] > 1:
         found["phase_diagram"] = _flow_diagrams(dataset, family)
@@ -76,23 +106,23 @@ def flow_pages(dataset: xr.Dataset, family: FamilyFlow) -> dict[str, "Figure"]:
 
 def write_figures(
     analysis: Analysis, folder: str | Path, dataset: xr.Dataset | None = None, times: TimeAnalysis | None = None
-) -> None:
-    """`pages` as PNG and PDF in a folder that exists."""
-    save_all(pages(analysis, dataset, times), folder)
+) -> dict[str, bytes]:
+    """Write `pages` as PNG and PDF to a folder that exists, and return the PNG images by name."""
+    return save_all(pages(analysis, dataset, times), folder)
 
 
 def write_flow_figures(dataset: xr.Dataset, family: FamilyFlow, folder: str | Path) -> None:
-    """`flow_pages` as PNG and PDF in a folder that exists."""
+    """Write `flow_pages` as PNG and PDF to a folder that exists."""
     save_all(flow_pages(dataset, family), folder)
 
 
 def _metrics(analysis: Analysis, chosen: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Those that are chosen, or all that have values."""
-    known = dict.fromkeys(finding.metric for finding in analysis.findings)
+    """The chosen metrics, or all that have values."""
+    known = analysis.metrics
     for name in chosen or ():
         if name not in known:
             raise InputError(f"metrics has {name!r}: choose from {', '.join(known)}.")
-    # Without any, that of the order parameter says why there is nothing to draw.
+    # Without any, drawing the order parameter says why there is nothing to draw.
     there = tuple(name for name in known if np.isfinite(analysis.dataset[name]).any())
     return tuple(chosen or there or (analysis.order_parameter,))
 
@@ -100,10 +130,10 @@ def _metrics(analysis: Analysis, chosen: Sequence[str] | None = None) -> tuple[s
 def _grid(
     names: Sequence[str], draws: Sequence[_Draw], heights: Sequence[float], height: float, groups: Sequence[str]
 ) -> "Figure":
-    """For each name a block of panels one over another, drawn by `draws`; x has labels below the lowest ones only."""
+    """A block of panels for each name, drawn by `draws` one above the other; only the lowest have labels of x."""
     columns, deep = min(COLUMNS, len(names)), len(draws)
     rows = -(-len(names) // columns)
-    words = 0.16 * max(len(groups), 1)  # a line of words above the panel for each data size
+    words = 0.16 * max(len(groups), 1)  # a line of words above the panel for each group
     with new_figure(3.05 * columns + 0.4, (height + words) * rows + 0.6) as figure:
         grid = figure.subplots(deep * rows, columns, sharex=True, squeeze=False, height_ratios=tuple(heights) * rows)
         blocks = grid.reshape(rows, deep, columns).swapaxes(1, 2).reshape(-1, deep)
@@ -123,7 +153,7 @@ def _grid(
 
 def _residuals(analysis: Analysis) -> "Figure":
     def draw(name: str, ax: "Axes") -> None:
-        residuals(analysis, name, ax)
+        residuals(analysis, name, ax=ax)
         ax.set_ylabel("measured − fit")
 
     return _grid(_metrics(analysis), [draw], (1,), 2.4, group_labels(analysis.dataset))
@@ -136,15 +166,14 @@ def _learning_curves(dataset: xr.Dataset, times: TimeAnalysis | None) -> "Figure
 
 
 def _fluctuations(analysis: Analysis) -> "Figure":
-    """The order parameter over model size, and its scatter over seeds."""
-    verdict = analysis.evidence.verdict
+    """The order parameter against size, and its scatter over seeds."""
     with new_figure(9.5, 3.8) as figure:
         panels = figure.subplots(1, 3)
         for draw, ax in zip((susceptibility, binder), panels[1:], strict=True):
-            draw(analysis, ax)
+            draw(analysis, ax=ax)
             ax.set_title("", loc="left")
-        curve(analysis, analysis.order_parameter, panels[0])
-        panels[1].set_title("no transition" if verdict == "none" else verdict, loc="left", fontweight="bold")
+        curve(analysis, analysis.order_parameter, ax=panels[0])
+        panels[1].set_title(TRANSITIONS[analysis.evidence.kind], loc="left", fontweight="bold")
         legend(figure, panels, group_labels(analysis.dataset))
     return figure
 
@@ -152,13 +181,14 @@ def _fluctuations(analysis: Analysis) -> "Figure":
 def _finite_size_scaling(analysis: Analysis) -> "Figure":
     """The order parameter as measured and as scaled."""
     found = analysis.evidence.collapse
+    assert found is not None
     with new_figure(8.2, 4.0) as figure:
         left, right = figure.subplots(1, 2)
-        curve(analysis, analysis.order_parameter, left)
-        if COLLAPSE_KINDS[found.kind] == "transition":
+        curve(analysis, analysis.order_parameter, ax=left)
+        if found.kind == CollapseKind.TRANSITION:
             span(left, 10 ** np.asarray(found.critical_interval), color="0.4", alpha=0.16)
-        collapse(analysis, right)
-        right.set_title(COLLAPSE_KINDS[found.kind], loc="left", fontweight="bold")
+        collapse(analysis, ax=right)
+        right.set_title(COLLAPSES[CollapseKind(found.kind)], loc="left", fontweight="bold")
         legend(figure, [left, right], group_labels(analysis.dataset))
     return figure
 
@@ -168,10 +198,10 @@ def _flow(dataset: xr.Dataset, family: FamilyFlow) -> "Figure":
     with new_figure(2.9 * len(FOLLOWED) + 0.4, 5.6) as figure:
         grid = figure.subplots(2, len(FOLLOWED), squeeze=False)
         for name, (top, bottom) in zip(FOLLOWED, grid.T, strict=True):
-            flows.coupling(dataset, family, name, top)
+            flows.coupling(dataset, family, name, ax=top)
             top.set_title(FOLLOWED[name].label, loc="left", fontweight="bold")
             top.set_ylabel("")
-            flows.beta(dataset, family, name, bottom)
+            flows.beta(dataset, family, name, ax=bottom)
         for ax in grid[1, 1:]:
             ax.set_ylabel("")
         legend(figure, grid.ravel(), flows.size_names(dataset))
@@ -183,7 +213,7 @@ def _spectra(dataset: xr.Dataset) -> "Figure":
     with new_figure(3.4 * layers + 0.4, 3.4) as figure:
         panels = figure.subplots(1, layers, squeeze=False, sharey=True)[0]
         for layer, ax in enumerate(panels):
-            flows.spectrum(dataset, layer, ax)
+            flows.spectrum(dataset, layer, ax=ax)
             ax.label_outer()
         legend(figure, panels)
     return figure
@@ -193,7 +223,7 @@ def _loss(dataset: xr.Dataset) -> "Figure":
     with new_figure(8.2, 3.7) as figure:
         panels = figure.subplots(1, 2)
         for metric, ax in zip(("loss", "accuracy"), panels, strict=True):
-            flows.coarse_loss(dataset, metric, ax)
+            flows.coarse_loss(dataset, metric, ax=ax)
         legend(figure, panels, flows.size_names(dataset))
     return figure
 
@@ -203,7 +233,7 @@ def _flow_diagrams(dataset: xr.Dataset, family: FamilyFlow) -> "Figure":
     with new_figure(3.5 * layers + 0.9, 3.4) as figure:
         panels = figure.subplots(1, layers, squeeze=False, sharey=True)[0]
         for layer, ax in enumerate(panels):
-            flows.flow_diagram(dataset, family, layer, ax)
+            flows.flow_diagram(dataset, family, layer, ax=ax)
             ax.label_outer()
         figure.colorbar(panels[-1].collections[0], ax=list(panels), label=r"$\ln\,\chi$", pad=0.02)
         legend(figure, panels)

@@ -1,28 +1,42 @@
-"""One metric of an analysis over model size: the curve with its fit, its slope, and what the fit leaves."""
+"""One metric of an analysis against size: the curve with its fit, its slope, and the residuals."""
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
-from jaxphase.analysis.findings import Analysis, Finding
+from jaxphase.analysis import Analysis, Finding
+from jaxphase.detect import CurveKind
 from jaxphase.plots.fits import SHADE, fit_band, fitted, shade
-from jaxphase.plots.measured import findings_of, mean_and_error, named, one_by_one, size_axis, sizes_of, values_of
+from jaxphase.plots.measured import findings_on, mean_and_error, named, one_by_one, size_axis, sizes_of, values_of
 from jaxphase.plots.style import bars, headings, key, panel, span
-from jaxphase.words.wording import in_figures
+from jaxphase.words.headlines import verdict
+from jaxphase.words.phrases import place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def curve(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
-    """A metric over model size: seeds as points, their mean with its standard error, the fit of the verdict in its
-    pointwise 95 % band (`confidence_band`).
+def curve(analysis: Analysis, metric: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw a metric against size: seeds, their mean with its standard error, and the fit in its pointwise 95 % band.
 
-    Each data size has a colour; a critical size is a dashed line in its 95 % interval, a break of a power law a dotted
-    one. Above are the verdicts. Raises InputError for a metric that the analysis does not have.
+    Each group has a color. A critical size is a dashed line in its 95 % interval, a break of a power law a dotted one.
+    The verdicts stand above.
+
+    Args:
+        analysis: The analysis.
+        metric: One of its metrics.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If the analysis does not have the metric.
     """
-    findings = findings_of(analysis, metric)
+    findings = findings_on(analysis, metric)
     with panel(ax, 4.8, 4.0) as axes:
         dense = np.geomspace(*size_axis(axes, analysis.dataset), 200)
         for finding, color, name in one_by_one(analysis, findings):
@@ -33,9 +47,9 @@ def curve(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
             if finding.has_transition and math.isfinite(finding.critical_size):
                 span(axes, finding.interval, color=color, alpha=0.16)
                 axes.axvline(finding.critical_size, color=color, lw=1, ls="--", zorder=1)
-            for place in finding.breaks:
-                span(axes, place.interval, color=color, alpha=0.08)
-                axes.axvline(place.size, color=color, lw=1, ls=":", zorder=1)
+            for bend in finding.breaks:
+                span(axes, bend.interval, color=color, alpha=0.08)
+                axes.axvline(bend.size, color=color, lw=1, ls=":", zorder=1)
         key(axes, "mean ± standard error", marker="o", ms=4, lw=0)
         key(axes, "fit", lw=1.3)
         key(axes, "95 % band of the fit", lw=6, alpha=SHADE)
@@ -50,13 +64,23 @@ def curve(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
     return axes
 
 
-def derivative(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
-    """The slope of a metric per decade of size with its 95 % band, and a triangle where it is steepest, with the 95 %
-    interval of that place.
+def derivative(analysis: Analysis, metric: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the slope of a metric per decade of size with its 95 % band, and a triangle where it is steepest.
 
-    A curve with too few points has none. Raises InputError for a metric that the analysis does not have.
+    The triangle has the 95 % interval of its place. A curve with too few points has no slope.
+
+    Args:
+        analysis: The analysis.
+        metric: One of its metrics.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If the analysis does not have the metric.
     """
-    findings = findings_of(analysis, metric)
+    findings = findings_on(analysis, metric)
     with panel(ax, 4.8, 3.4) as axes:
         ends = size_axis(axes, analysis.dataset)
         axes.axhline(0, color="0.75", lw=0.8, zorder=0)
@@ -80,13 +104,23 @@ def derivative(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Ax
     return axes
 
 
-def residuals(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
-    """Measured values less the fit of the verdict: seeds as points, their mean with its standard error.
+def residuals(analysis: Analysis, metric: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw measured values minus the fit: seeds as points, their mean with its standard error.
 
-    Each data size has a colour. A curve with too few points for a verdict has no fit, and is left out. Raises
-    InputError for a metric that the analysis does not have.
+    A curve with too few points for a verdict has no fit and is left out.
+
+    Args:
+        analysis: The analysis.
+        metric: One of its metrics.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If the analysis does not have the metric.
     """
-    findings = findings_of(analysis, metric)
+    findings = findings_on(analysis, metric)
     with panel(ax) as axes:
         size_axis(axes, analysis.dataset)
         axes.axhline(0, color="0.6", lw=0.8, zorder=0)
@@ -101,9 +135,15 @@ def residuals(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axe
 
 
 def draw_seeds(
-    ax: "Axes", x: np.ndarray, values: np.ndarray, color, name: str = "", fmt: str = "o", lw: float = 1
+    ax: "Axes",
+    x: Float[np.ndarray, " sizes"],
+    values: Float[np.ndarray, "sizes seeds"],
+    color: Any,
+    name: str = "",
+    fmt: str = "o",
+    lw: float = 1,
 ) -> None:
-    """Values [sizes, seeds] as faint points, their mean over seeds and its standard error; nothing where all miss."""
+    """Draw values as faint points, their mean over seeds and its standard error; nothing where all are missing."""
     seen = np.isfinite(values).any(axis=1)
     if not seen.any():
         return
@@ -113,12 +153,15 @@ def draw_seeds(
     ax.errorbar(x, *mean_and_error(values), fmt=fmt, lw=lw, **style)
 
 
-def _headings(ax: "Axes", analysis: Analysis, findings: list[Finding]) -> None:
+def _headings(ax: "Axes", analysis: Analysis, findings: Sequence[Finding]) -> None:
     """The name of the metric, and below it the verdict of each curve in its color."""
     lines = []
     for finding, color, _ in one_by_one(analysis, findings):
-        words = finding.verdict
-        if finding.kind == "sigmoid":
-            words = "crossover at {} [{}, {}]".format(*map(in_figures, (finding.critical_size, *finding.interval)))
+        is_sigmoid = finding.kind == CurveKind.SIGMOID
+        words = (
+            f"crossover at {place(finding.critical_size, finding.interval)}"
+            if is_sigmoid
+            else verdict(analysis, finding)
+        )
         lines.append((words, color))
     headings(ax, named(analysis.dataset, findings[0].metric)[0], lines)

@@ -1,16 +1,17 @@
 """The pieces of a curve that was cut where it changes, and how probable a break is at each place."""
 
 import itertools
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from jaxtyping import ArrayLike, Float
 
-from jaxphase.analysis.findings import Analysis
+from jaxphase.analysis import Analysis
 from jaxphase.detect import Segmentation
 from jaxphase.errors import InputError
-from jaxphase.plots.curves import draw_seeds
+from jaxphase.plots.curve_panels import draw_seeds
 from jaxphase.plots.fits import SHADE, half_width, shade
-from jaxphase.plots.measured import findings_of, named, one_by_one, size_axis, sizes_of, values_of
+from jaxphase.plots.measured import findings_on, named, one_by_one, size_axis, sizes_of, values_of
 from jaxphase.plots.style import key, panel
 
 if TYPE_CHECKING:
@@ -21,22 +22,31 @@ _DEGREES = {"constant": 0, "linear": 1}
 _ALONG = 33  # places along a piece at which its band is drawn
 
 
-def breaks(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
-    """A metric over model size in pieces of one level, as `detect.segment` cut it, each in the 95 % band that it has if
-    the breaks are where they are, with a color for each data size.
+def breaks(analysis: Analysis, metric: str, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw a metric against size in pieces of one level, as `detect.segment` cut it, a color for each group.
 
-    Between two sizes the area at the bottom is as high as the posterior probability of a break there, 1 being a quarter
-    of the height of the panel. A curve that could not be judged has its points only. Raises InputError for a metric
-    that the analysis does not have, or without the results of the detectors.
+    Each piece has its 95 % band, given the breaks. The shaded area at the bottom shows the posterior probability of a
+    break between two sizes; a quarter of the height of the panel is a probability of 1.
+
+    Args:
+        analysis: The analysis.
+        metric: One of its metrics.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: If the analysis does not have the metric.
     """
-    findings = findings_of(analysis, metric)
+    findings = findings_on(analysis, metric)
     sizes, data = sizes_of(analysis), analysis.dataset
     with panel(ax, 5.4, 3.8) as axes:
         size_axis(axes, data)
         for finding, color, name in one_by_one(analysis, findings):
             found = finding.detectors.get("segment")
             if found is None:
-                raise InputError(f"the finding on {metric} has no segmentation: analyse the curves again.")
+                raise InputError(f"the finding on {metric} has no segmentation: analyze the curves again.")
             values = values_of(analysis, finding)
             draw_seeds(axes, sizes, values, color, name)
             x = np.tile(sizes, values.shape[1])
@@ -50,17 +60,28 @@ def breaks(analysis: Analysis, metric: str, ax: "Axes | None" = None) -> "Axes":
 
 def segments(
     found: Segmentation,
-    x,
-    y,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    weight=None,
+    weight: ArrayLike | None = None,
     cost: Literal["constant", "linear"] = "constant",
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """One curve, the pieces into which `detect.segment(x, y, weight=weight, cost=cost)` cut it, and its breaks.
+    """Draw one curve, the pieces into which `detect.segment` cut it, and its breaks; bands and area are as in `breaks`.
 
-    x, y, weight [n] and cost are what it was given; bands and the area at the bottom are as in `breaks`. Raises
-    InputError for several curves at once, and where there is no answer (status 3).
+    Args:
+        found: `detect.segment(x, y, weight=weight, cost=cost)` of one curve.
+        x: Positions, `[n]`.
+        y: Values, `[n]`.
+        weight: Relative inverse variances, `[n]`.
+        cost: The kind of piece.
+        ax: The Axes to draw in, by default those of a new figure in our style.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: For several curves at once, or a segmentation without an answer.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     if np.ndim(found.status) or x.ndim != 1 or x.shape != y.shape:
@@ -79,12 +100,17 @@ def segments(
 
 
 def _pieces(
-    ax: "Axes", found: Segmentation, x: np.ndarray, y: np.ndarray, *, color, log=False, weight=None, degree: int = 0
+    ax: "Axes",
+    found: Segmentation,
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    *,
+    color: Any,
+    log: bool = False,
+    weight: ArrayLike | None = None,
+    degree: int = 0,
 ) -> None:
-    """The level or line of each piece from break to break, and the probabilities between neighbouring x.
-
-    log: breaks are decimal logarithms of x.
-    """
+    """Draw the level or line of each piece, and the probabilities of breaks; with `log` breaks are log10 of x."""
     from matplotlib.patches import StepPatch
 
     count, probability = int(found.n_breaks), np.asarray(found.break_probability, float)
@@ -113,13 +139,16 @@ def _pieces(
         ax.axvline(place, color=color, lw=1, ls=":", zorder=1)
 
 
-def _columns(x: np.ndarray, piece: np.ndarray, cut: np.ndarray, degree: int) -> np.ndarray:
-    """The powers up to a degree, of each of the pieces that x [n] may be in: [n, pieces * (degree + 1)]."""
+def _columns(
+    x: Float[np.ndarray, " n"], piece: np.ndarray, cut: Float[np.ndarray, " ends"], degree: int
+) -> Float[np.ndarray, "n columns"]:
+    """The powers of x up to a degree in the columns of the piece that x is in, zero in those of the others."""
     power = ((x - cut[0]) / (cut[-1] - cut[0]))[:, None, None] ** np.arange(degree + 1)
     return np.where(piece[:, None, None] == np.arange(len(cut) - 1)[:, None], power, 0).reshape(len(x), -1)
 
 
-def _keys(ax: "Axes", color="0.4") -> None:
+def _keys(ax: "Axes", color: str = "0.4") -> None:
+    """The legend of pieces and breaks."""
     key(ax, "pieces", lw=1.6, color=color)
     key(ax, "95 % band of the pieces", lw=6, alpha=SHADE, color=color)
     key(ax, "break", lw=1, ls=":", color=color)
