@@ -1,9 +1,10 @@
 """Finite-size scaling collapse of jaxphase against autoscale of pyfssa, the tool that physicists have had since 2015.
 
-The same data for both: the example of pyfssa's documentation, f(x) = exp(-(x + 1)**2), nu = 2.5, zeta = 1.5, five sizes
-from 10 to 1,000, drawn anew several times. pyfssa starts at (0.49, 2.0, 1.3), not far from the truth; jaxphase is given
-no start. Then a hundred bootstrap collapses of one set, which pyfssa makes one after the other. Compilation is shown
-apart. pyfssa (bench extra: fssa) needs what NumPy, SciPy and setuptools have dropped; three lines put it back.
+Both get the same data: the example of pyfssa's documentation, f(x) = exp(-(x + 1)**2), nu = 2.5, zeta = 1.5, five sizes
+from 10 to 1,000, drawn anew several times. pyfssa starts at (0.49, 2.0, 1.3), not far from the truth; jaxphase gets no
+start. Then a hundred bootstrap collapses of one set, which pyfssa makes one after the other. Compilation is timed
+apart. pyfssa (bench extra: fssa) needs functions that NumPy, SciPy and setuptools have dropped; three lines put them
+back.
 
     python benchmarks/collapse.py [--sets 20] [--resamples 100]
 """

@@ -1,7 +1,7 @@
-"""A thousand curves at once: each detector against a loop over the peer that a user would pick, and how good both are.
+"""A thousand curves at once: each detector against a loop over the peer that a user would pick, in time and quality.
 
-Ours runs in float32 as one call on the whole batch; compilation is shown apart. Peers run in float64 on as many curves
-as a few seconds allow, and their time is scaled to the batch. Everything in one process on one machine.
+Ours runs in float32 as one call on the whole batch; compilation is timed apart. Peers run in float64 on as many curves
+as a few seconds allow, and their time is scaled to the batch. Everything runs in one process on one machine.
 
     python benchmarks/detectors.py [--curves 1000] [--seconds 5] [--only NAME ...] [--parts speed quality]
 """

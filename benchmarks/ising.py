@@ -1,9 +1,9 @@
-"""Spin flips per nanosecond of the Ising simulators, against checkerboards in numpy and, if it is installed, numba.
+"""Spin flips per nanosecond of the Ising simulators, against checkerboards in NumPy and, if it is installed, numba.
 
-All at K_c, in one process; compilation is left out. A flip is an attempted one, as everywhere in this literature.
+All run at K_c, in one process; compilation is left out. A flip is an attempted flip, as everywhere in this literature.
 Romero et al. (2020), Comput. Phys. Commun. 256, 107473, pack 16 spins to a word in CUDA: 766 flips/ns on two V100 (383
-each); NVIDIA's repository of that code lists 1041 on two A100 and 1801 on two H100. A sweep of clusters is worth many
-of flips: correlation times at K_c are ~ L**0.25 sweeps of the one and ~ L**2.17 of the other.
+each); NVIDIA's repository of that code lists 1041 on two A100 and 1801 on two H100. A cluster sweep is worth many
+sweeps of flips: at K_c, correlation times are ~ L**0.25 cluster sweeps and ~ L**2.17 sweeps of flips.
 
     python benchmarks/ising.py [--seconds 3]
 """
@@ -46,8 +46,9 @@ def timed(run: Callable[[int], object], sweeps: int) -> float:
 def ours(simulate: Callable, size: int, replicas: int) -> Callable[[int], object]:
     """Sweeps without measuring, but for one at the end. Every count of sweeps is the same program."""
     key, coupling = jax.random.key(0), np.array([COUPLING])
-    start = simulate(key, coupling, size, replicas, 1, 50).spins
-    return lambda sweeps: jax.block_until_ready(simulate(key, coupling, size, replicas, 1, sweeps - 1, start=start))
+    start = simulate(coupling, size, replicas, 1, 50, key=key).spins
+    run = lambda sweeps: simulate(coupling, size, replicas, 1, sweeps - 1, key=key, start=start)  # noqa: E731
+    return lambda sweeps: jax.block_until_ready(run(sweeps))
 
 
 def in_numpy(size: int, replicas: int) -> Callable[[int], object]:

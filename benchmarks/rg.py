@@ -2,7 +2,7 @@
 
 Both choose units by the pivoted decomposition of the activations, absorb the map to the others, restore mean and
 variance, and measure variance, kurtosis and effective rank of every layer at every step. Times are those of a second
-call; compilation is told apart. The loop runs with the number of BLAS threads that is best for it.
+call; compilation is timed apart. The loop runs with the number of BLAS threads that is best for it.
 
     python benchmarks/rg.py [--models 64] [--width 128]
 """
@@ -23,12 +23,12 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parent))
 import machine
 
-from jaxphase import rg
+from jaxphase import rg, use_all_cores
 from jaxphase.config import SweepSpec
 from jaxphase.models.layers import PerModel
 from jaxphase.rg.networks.couplings import kurtosis, layers
 from jaxphase.runtime.mesh import EVERYWHERE, LANES, lane_mesh, spread
-from jaxphase.sweep import make_recipe, use_all_cores
+from jaxphase.sweep import make_recipe
 
 STEPS, ROWS = 3, 512
 

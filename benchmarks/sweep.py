@@ -1,17 +1,17 @@
-"""Whole wall time, compilation included, of a family of models: jaxphase, one JAX program a size, PyTorch.
+"""Whole wall time, compilation included, of a family of models: jaxphase, one JAX program per size, PyTorch.
 
 Three families: autoencoders (64-w-w-8-w-w-64, RMSNorm, GELU) of digits, residual networks of masked digits, and
 transformers of masked tokens. All contenders train the same architecture, parameter for parameter, on the same data
-with AdamW and clipping by the norm; imports and loading the data are not counted. All measure the loss, jaxphase in a
-second line also the probes and spectra that it is made for. The loops train one model of every width and seed; with
---sample they time every width once and multiply by the seeds, which cost the same.
+with AdamW and clipping by the norm; imports and loading the data are not counted. All measure the loss; a second line
+for jaxphase adds the probes and spectra that it is made for. The loops train one model of every width and seed; with
+--sample they time every width once and multiply by the number of seeds, which all cost the same.
 
-Seconds to compile are of all programs together: jaxphase compiles in two threads, while other models train. Useful
-operations are those of the matrix products at the true widths, over the whole wall time.
+Seconds to compile are summed over all programs: jaxphase compiles in two threads, while other models train. Useful
+operations are those of the matrix products at the true widths, divided by the whole wall time.
 
     python benchmarks/sweep.py [--workload wide|narrow|resnet|transformer|all] [--sample] [--repeats 3]
 
-Only a run of all workloads is written down, after each of them. On a GPU, PyTorch runs with one thread of the host.
+Only a run of all workloads is saved, after each of them. On a GPU, PyTorch runs with one thread of the host.
 """
 
 import argparse
@@ -91,11 +91,11 @@ def load(settings: dict) -> tuple[np.ndarray, dict]:
 def jaxphase_sweep(work: Workload, metrics: tuple[str, ...] = ()) -> dict:
     import jax
 
-    from jaxphase import sweep
+    from jaxphase import sweep, use_all_cores
     from jaxphase.config import SweepSpec
     from jaxphase.models import count_parameters
 
-    sweep.use_all_cores()
+    use_all_cores()
     spec = SweepSpec(
         sizes=(1,),
         data_sizes=(len(load(work.settings)[0]),),

@@ -1,11 +1,12 @@
-"""Are the intervals of a fitted surface L(N, D) what they say, and is its fit better and faster than the usual one?
+"""Do intervals of a fitted surface L(N, D) hold the truth, and is its fit better and faster than the usual one?
 
-Coverage: surfaces of known parameters, under each condition 50 of Hoffmann et al.'s (2022) and 50 of drawn ones, with
-log-normal noise, on square grids over three decades of N and of D, with seeds. Outliers: the same with 4 % of the runs
-10 to 30 % too high, by the Huber loss and by least squares. Search: the least objective found and the time of it beside
-scipy's L-BFGS-B from starts of the papers' grid, in this process, where it minimises the mean of the losses, their sum,
-or their sum over delta**2. Real: masked modeling of digits, where data is the number of different images and the steps
-are the same for all, so that it says nothing about compute.
+Coverage: surfaces with known parameters. Each condition has 50 with the parameters of Hoffmann et al. (2022) and 50
+with drawn ones, with log-normal noise, on square grids over three decades of N and of D, with seeds. Outliers: the same
+with 4 % of the runs 10 to 30 % too high, fitted by the Huber loss and by least squares. Search: the least objective
+found and the time it takes, beside scipy's L-BFGS-B from the starts of the papers' grid, in this process. SciPy
+minimizes the mean of the losses, their sum, or their sum over delta**2. Real: masked modeling of digits. There the data
+size is the number of different images and all models train for the same number of steps, so that this part says nothing
+about compute.
 
     python experiments/allocation.py [--surfaces 50] [--parts coverage outliers search real]
 """

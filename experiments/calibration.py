@@ -1,7 +1,8 @@
-"""Are the error bars and error rates of the detectors what they say? Simulated truth, one figure, one table.
+"""Do the error bars and error rates of the detectors hold? Simulated curves of known kind, one figure, one table.
 
-p-values under noise (independent and autocorrelated), coverage of 95 % intervals, transitions called where there is
-none, and transitions found where there is one. Every share has a binomial error; --curves sets how many make it up.
+Measures p-values under independent and autocorrelated noise, the coverage of 95 % intervals, how often a transition is
+called where there is none, and how often one is found where there is one. Every share has a binomial error; --curves
+sets how many curves it is measured on.
 
     python experiments/calibration.py [--curves 4000] [--parts p_values coverage verdicts]
 """

@@ -1,10 +1,10 @@
-"""Do the bands of fits hold the curves, and are the plateaus of training curves where they are? Simulated truth.
+"""Do the bands of fits hold the curves, and are plateaus of training curves found? Simulated curves of known kind.
 
     python experiments/calibration_curves.py [--parts bands plateaus] [--curves 600] [--training-curves 250]
 
-Bands: `plots.confidence_band` of curves of every `detect.CurveKind` from 0 to 1 over three decades, with the kind
-supposed and with the one that `detect.classify` calls. Plateaus: those that `analyze_time` finds in falls from 1 to 0
-over three decades of training steps. Writes calibration_curves.json and calibration_curves.png.
+Bands: `plots.confidence_band` of curves of every `detect.CurveKind` from 0 to 1 over three decades, once with the true
+kind given and once with the kind that `detect.classify` calls. Plateaus: those that `analyze_time` finds in falls from
+1 to 0 over three decades of training steps. Writes calibration_curves.json and calibration_curves.png.
 """
 
 import argparse

@@ -1,11 +1,12 @@
 """What does every cell learn? Family x objective x data, trained for real, its linear probe beside two baselines.
 
-The baselines are the very networks that training starts from (random features), read by the same probe, and a probe of
-the rows themselves: pixels, numbers, one-hot symbols or, of text, how often each byte occurs. Two seeds a cell. The
-values in SETTINGS were chosen on data drawn with another seed (other rows, other grammars, the digits split anew); that
-some cells of glyphs, hierarchy and text needed others than the rest was seen on these. The error of a gain is binomial,
-of two accuracies on as many validation rows as there are; that the rows are the same ones makes it too large rather
-than too small. Cells that the file beside this one holds with the same settings are kept.
+The first baseline is the network before training (random features), read by the same probe. The second is a probe of
+the rows themselves: pixels, numbers, one-hot symbols or, for text, how often each byte occurs. Every cell has two
+seeds. The values in SETTINGS were chosen on data drawn with another seed (other rows, other grammars, another split of
+the digits), except that some cells of glyphs, hierarchy and text need settings of their own, which was seen on these
+data. The error of a gain is that of two binomial shares on the validation rows. Both accuracies come from the same
+rows, so that this error is rather too large than too small. Cells that cells.json holds with the same settings are
+kept.
 
     python experiments/cells.py [--data digits glyphs]
 """
@@ -20,7 +21,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from jaxphase import sweep
+from jaxphase import sweep, use_all_cores
 from jaxphase.config import SweepSpec
 from jaxphase.data import DATA, Source
 from jaxphase.data.python_source import corpus_id
@@ -218,7 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="*", choices=SOURCES, default=list(SOURCES))
     arguments = parser.parse_args()
-    sweep.use_all_cores()
+    use_all_cores()
     path = HERE / "cells.json"
     results = json.loads(path.read_text()) if path.exists() else {"data": {}, "cells": {}}
     for data in arguments.data:

@@ -1,12 +1,12 @@
-"""Whether collapses deserve their error bars: 95 % intervals on curves of known exponents, and verdicts on curves
-without a transition.
+"""Do 95 % intervals of collapses hold the truth, and are families without a transition told apart?
 
     python experiments/collapse.py [--count 100]
 
-Families with a transition: master curves of four shapes, sizes in ratios of 8 to 64, nu, exponent, noise and number of
-points drawn anew every time. With corrections the smaller sizes are off by L**-omega, the smallest by 40 % with omega
-= 1, or by -50 to 80 % with omega from 0.5 to 2. Families without a transition: curves of one width at every size, which
-may rise, shift or grow in height with the size. Prints what it counts, writes collapse.json and collapse.png.
+Families with a transition have master curves of four shapes and sizes in ratios of 8 to 64; nu, exponent, noise and
+number of points are drawn anew for each. With corrections to scaling, small sizes are off by L**-omega: the smallest by
+40 % with omega = 1, or by -50 to 80 % with omega from 0.5 to 2. Families without a transition have curves of the same
+width at every size, which may rise, shift or grow in height with the size. Prints the counts and writes collapse.json
+and collapse.png.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import jaxphase
-from jaxphase.scaling import COLLAPSE_KINDS, collapse
+from jaxphase.scaling import CollapseKind, collapse
 
 MASTERS = {
     "order parameter": lambda x: 0.55 + 0.45 * np.tanh(x + 0.2),
@@ -75,13 +75,17 @@ def smooth(rng: np.random.Generator, kind: str) -> tuple:
     return size, control, value + error * rng.standard_normal(len(value)), error
 
 
+def in_words(kind: CollapseKind) -> str:
+    return kind.name.lower().replace("_", " ")
+
+
 def coverage(rng: np.random.Generator, count: int, corrections: str, allowed: bool) -> dict:
     """How often 95 % intervals hold the truth, and how often a transition is called one."""
     inside, kinds, pulls = [], [], []
     for _ in range(count):
         case, rows = transition(rng, corrections)
         found = collapse(*rows, corrections=allowed)
-        kinds.append(COLLAPSE_KINDS[found.kind])
+        kinds.append(in_words(found.kind))
         truths = [case[name] for name in ("critical", "inverse_nu", "exponent")]
         ends = [found.critical_interval, found.inverse_nu_interval, found.exponent_interval[0]]
         middles = [found.critical, found.inverse_nu, found.exponent[0]]
@@ -91,7 +95,7 @@ def coverage(rng: np.random.Generator, count: int, corrections: str, allowed: bo
     return {
         "covered": dict(zip(names, np.mean(inside, axis=0).tolist(), strict=True)),
         "median |pull|": dict(zip(names, np.median(np.abs(pulls), axis=0).tolist(), strict=True)),
-        "kinds": {kind: kinds.count(kind) / count for kind in COLLAPSE_KINDS},
+        "kinds": {kind: kinds.count(kind) / count for kind in map(in_words, CollapseKind)},
     }
 
 
@@ -111,8 +115,8 @@ def main() -> None:
         print(name, json.dumps(results[name], indent=1), flush=True)
     for kind in SMOOTH:
         rng = np.random.default_rng(1)
-        kinds = [COLLAPSE_KINDS[collapse(*smooth(rng, kind)).kind] for _ in range(count)]
-        results[kind] = {name: kinds.count(name) / count for name in COLLAPSE_KINDS}
+        kinds = [in_words(collapse(*smooth(rng, kind)).kind) for _ in range(count)]
+        results[kind] = {name: kinds.count(name) / count for name in map(in_words, CollapseKind)}
         print(kind, results[kind], flush=True)
     Path(__file__).with_suffix(".json").write_text(json.dumps({"count": count, "results": results}, indent=1) + "\n")
     plot(results).savefig(Path(__file__).with_suffix(".png"), dpi=200)
@@ -134,7 +138,7 @@ def plot(results: dict):
     left.set_xticks(range(len(shares)), list(shares))
 
     bottom = np.zeros(len(results))
-    for kind in COLLAPSE_KINDS:
+    for kind in map(in_words, CollapseKind):
         share = np.array([100 * result.get("kinds", result)[kind] for result in results.values()])
         if share.any():
             right.barh(list(results), share, left=bottom, label=kind)

@@ -1,14 +1,16 @@
-"""How precisely critical points and exponents come out of simulations larger than those of `jaxphase validate`.
+"""How precisely do critical points and exponents come out of simulations larger than those of `jaxphase validate`?
 
     python experiments/critical_precision.py [--effort 1] [--again]
 
-The 2-D Ising model and 2-D site percolation, measured twice in the same simulations. By a collapse of the share of
-directions in which clusters wrap around the torus, an order parameter and a susceptibility. And without a fit of any
-scaling: where that share is the same for two sizes, and by the quotients there, of its slopes for nu and of the other
-two for beta/nu and gamma/nu (Ballesteros et al. 1996, Phys. Lett. B 378, 207). Aims are five times tighter than those
-of validate. Prints a table, and writes critical_precision.json and critical_precision.png after each system.
-effort: how many times the simulations; 1 takes half an hour of a core, 16 five minutes of an H100. --again judges the
-rows in critical_precision.json once more, without simulating.
+The 2-D Ising model and 2-D site percolation are measured in two ways in the same simulations. The first is a collapse
+of an order parameter, a susceptibility, and the share of directions in which clusters wrap around the torus. The second
+fits no scaling: it looks for the control at which that share is the same for two sizes, and takes quotients there, of
+its slopes for nu and of the other two quantities for beta/nu and gamma/nu (Ballesteros et al. 1996, Phys. Lett. B 378,
+207). Aims are five times tighter than those of validate. Prints a table, and writes critical_precision.json and
+critical_precision.png after each system.
+
+effort multiplies the number of simulations: 1 takes half an hour of a core, 16 five minutes of an H100. --again
+evaluates the rows in critical_precision.json once more, without simulating.
 """
 
 import argparse
@@ -27,7 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from jaxphase.sweep import use_all_cores
+from jaxphase import use_all_cores
 
 use_all_cores()  # before JAX starts, as it may when what follows is imported
 matplotlib.use("Agg")
@@ -252,7 +254,7 @@ def main() -> None:
         collapsed, collapse = by_collapse(rows)
         ways = {"collapse": collapsed, "crossings and quotients": by_quotients(rows)}
         found = {name: run[name] for name in ("effort", "devices", "seconds")} | {"sizes": sizes}
-        found["kind"] = scaling.COLLAPSE_KINDS[collapse.kind]
+        found["kind"] = collapse.kind.name.lower().replace("_", " ")
         found["chi2 per dof"] = collapse.chi2_per_dof
         found["ways"] = {way: judge(system, numbers) for way, numbers in ways.items()}
         Console(width=150).print(shown(system, found))

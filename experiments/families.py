@@ -1,19 +1,19 @@
 """Has any image family a transition in model size on digits? Three families, three objectives, ten widths, four seeds.
 
-Every cell is a sweep over three data sizes, trained as `cells.py` trains it, but ViTs with heads of 2, for widths that
-heads of 8 do not have, and these and the contrastive resnets for half as many steps; analysed and reported as a user
-would. The order parameter is what a linear probe of the representation knows of the digit, in nats. A crossover does
-have a critical size, the centre of its sigmoid: that is what is predicted here, and it is not the place of a phase
-transition unless the verdict of the cell says so. The same networks after one step of training are judged too, for a
-wide network has more random features than a narrow one.
+Every cell is a sweep over three data sizes, trained as `cells.py` trains it, and analyzed and reported as a user would.
+Two settings differ from `cells.py`: ViTs have heads of 2, which allow widths that heads of 8 do not; and ViTs and the
+contrastive resnets train for half as many steps. The order parameter is the information that a linear probe of the
+representation has about the digit, in nats. A crossover has a critical size, the center of its sigmoid, and that is
+predicted here. It is the place of a phase transition only if the verdict of the cell says so. The same networks after
+one step of training are analyzed too, since a wide network has more random features than a narrow one.
 
 Prediction: `predict.leave_one_group_out` on the critical sizes of all cells, with its true error beside that of the
-mean of the others; the same with objectives in the place of families, and with each cell left out on its own.
+mean of the others; by family, by objective, and with each cell left out on its own.
 
     python experiments/families.py [--seeds 4] [--families mlp resnet vit] [--out runs/families]
 
-Writes families.json and families.png; sweeps, analyses and a report.html of each cell go to folders of --out, and
-cells that families.json holds with the same settings are kept.
+Writes families.json and families.png. Sweeps, analyses and a report.html of each cell go to folders of --out, and cells
+that families.json holds with the same settings are kept.
 """
 
 import argparse

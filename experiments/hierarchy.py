@@ -1,20 +1,21 @@
 """How many strings does it take to learn the class of a random hierarchy? Accuracy over data, one figure.
 
-Cagnetta et al. (2024, Phys. Rev. X 14, 031001) say that P* grows as classes * m**L, m synonyms on each of L levels,
-however many strings the grammar has, for a network whose layers are those of the hierarchy: what a tuple of symbols
-stands for can then be told from its correlation with the class. In their setting there are as many classes and symbols
-as synonyms, and the class is asked for. Here it is a token before the string, and the objective its cross-entropy; a
-linear probe, fitted on 128 other strings, reads it from the last hidden layer. Their network (`Tree`) is compared with
-a perceptron that is told nothing of the hierarchy. 600 steps take the loss on the network's own strings to 0.03 or
-less (0.4 for the most strings of m = 5, L = 4), the perceptron's not so far in the larger grammars. Numbers of strings
-are half an octave apart; there are two grammars a setting.
+Cagnetta et al. (2024, Phys. Rev. X 14, 031001) say that this number P* grows as classes * m**L, with m synonyms on each
+of L levels, however many strings the grammar has. This holds for a network whose layers are those of the hierarchy: the
+meaning of a tuple of symbols then shows in its correlation with the class. In their setting there are as many classes
+and symbols as synonyms, and the class is the target. Here the class is a token before the string, and the objective its
+cross-entropy; a linear probe, fitted on 128 other strings, reads it from the last hidden layer. Their network (`Tree`)
+is compared with a perceptron that knows nothing of the hierarchy. After 600 steps the loss on the training strings is
+0.03 or less for the tree (0.4 for the most strings of m = 5, L = 4), and higher for the perceptron in the larger
+grammars. Numbers of strings are half an octave apart; each setting has two grammars.
 
-P* is the centre of the sigmoid that `fit_sigmoid` finds in accuracy over log2 of the number of strings, of each grammar
-and seed on its own; its error is the standard error over these. The exponent is that of a line through the settings.
+P* is the center of the sigmoid that `fit_sigmoid` finds in accuracy over log2 of the number of strings, for each
+grammar and seed on its own; its error is the standard error over these. The exponent is that of a line through the
+settings.
 
     python experiments/hierarchy.py
 
-Data, objective and family are this file's own: an example of how to add to `DATA`, `OBJECTIVES` and `FAMILIES`.
+Data, objective and family are defined in this file: an example of how to add to `DATA`, `OBJECTIVES` and `FAMILIES`.
 """
 
 import json
@@ -29,10 +30,10 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from jaxphase import detect, sweep
+from jaxphase import detect, sweep, use_all_cores
 from jaxphase.config import SweepSpec
 from jaxphase.data import DATA, Layout, Source, hierarchy
-from jaxphase.data.hierarchy import draw_rules, parse
+from jaxphase.data.random_hierarchy import draw_rules, parse
 from jaxphase.models import FAMILIES, Family, Head, Parametrization
 from jaxphase.models.layers import Dense, RMSNorm
 from jaxphase.models.parametrization import normal
@@ -98,7 +99,7 @@ class Classification:
     paired = False
 
     @property
-    def reads(self) -> Layout:
+    def input_layout(self) -> Layout:
         """The string."""
         return self.layout._replace(shape=(self.layout.size - 1,))
 
@@ -107,7 +108,7 @@ class Classification:
         """Logits of one token."""
         return Head(self.layout._replace(shape=(1,)))
 
-    def loss(self, model, rows: Array, key: Array) -> Array:
+    def loss(self, model, rows: Array, *, key: Array) -> Array:
         """[n] of rows [n, 1 + positions]."""
         return cross_entropy(model(rows[:, 1:]), rows[:, :1])[:, 0]
 
@@ -117,7 +118,7 @@ class Classification:
 
 
 class Tuples(nnx.Module):
-    """The same dense map, RMSNorm and GELU of every pair of neighbours."""
+    """The same dense map, RMSNorm and GELU of every pair of neighbors."""
 
     def __init__(self, inputs: int, width: int, role: str, scheme: Parametrization, rng: np.random.Generator | None):
         self.kernel = nnx.Param(normal(rng, (2, inputs, width), scheme.init_std(role, 2 * inputs)), role=role)
@@ -135,7 +136,7 @@ class Tree(nnx.Module):
 
     def __init__(
         self,
-        reads: Layout,
+        input_layout: Layout,
         head: Head,
         width: int,
         rng: np.random.Generator | None,
@@ -143,9 +144,9 @@ class Tree(nnx.Module):
         *,
         depth: int = 3,
     ):
-        self.vocabulary = reads.vocabulary
+        self.vocabulary = input_layout.vocabulary
         self.levels = nnx.List(
-            Tuples(width if level else reads.vocabulary, width, "hidden" if level else "input", scheme, rng)
+            Tuples(width if level else input_layout.vocabulary, width, "hidden" if level else "input", scheme, rng)
             for level in range(depth)
         )
         self.head = Dense(width, head.layout.vocabulary, "readout", scheme, rng)
@@ -258,7 +259,7 @@ def figure(results: dict) -> None:
 
 
 def main() -> None:
-    sweep.use_all_cores()
+    use_all_cores()
     results = {}
     for network in NETWORKS:
         results[network] = []

@@ -1,22 +1,22 @@
-"""Does jaxphase find the known transition of random hierarchies in data size, and can it foretell the next grammar's?
+"""Does jaxphase find the known transition of random hierarchies in data size, and can it predict the next grammar's?
 
-The class of a string of a random hierarchy is learned from about P* = classes * m**L strings, by a network of the
-hierarchy's shape 2.2 times that (`hierarchy.py`). The order parameter is the accuracy of a linear probe.
+The class of a string of a random hierarchy is learned from about P* = classes * m**L strings; a network of the
+hierarchy's shape needs 2.2 times that (`hierarchy.py`). The order parameter is the accuracy of a linear probe.
 
-model_size: one setting (m = 4, L = 3), four model sizes, 16 runs a cell (4 grammars x 4 seeds), 512 strings to validate
-    on, analysed along data size by `curves.along_data`: where is the jump, and does it sharpen as the model grows?
-scale: a transition, strictly, sharpens as the system grows. The system is the grammar: its size m**L, its control
-    log2(strings / (classes * m**L)), its outcome the accuracy less chance. The runs are those of hierarchy.json, 40,000
-    parameters and 6 runs a cell, too few to tell two heaps of outcomes. L grows, or m.
-left_out: the nine settings, two grammars each, of hierarchy.json. `detect.classify` says where each jumps, a regression
-    is fitted to the critical numbers of strings on one measure of complexity, and each setting is predicted from the
-    others by `predict.leave_one_family_out`, a setting being a family. Measures: classes * m**L, which is the theory,
-    and what a user could measure on the strings without knowing the grammar.
+model_size: one setting (m = 4, L = 3), four model sizes, 16 runs in each cell (4 grammars x 4 seeds), 512 strings for
+    validation, analyzed along the data size: where is the jump, and does it sharpen as the model grows?
+scale: strictly, a transition sharpens as the system grows. The system is the grammar: its size is m**L, its control
+    log2(strings / (classes * m**L)), its outcome the accuracy minus chance. The runs are those of hierarchy.json, with
+    40,000 parameters and 6 runs in a cell, too few to see whether outcomes are bimodal. Either L or m grows.
+left_out: the nine settings of hierarchy.json with two grammars each. `detect.classify` says where each jumps, a
+    regression is fitted to the critical numbers of strings on one measure of complexity, and each setting is predicted
+    from the others by `predict.leave_one_group_out`, with settings as families. The measures are classes * m**L, which
+    is the theory, and others that a user could measure on the strings without knowing the grammar.
 
     python experiments/hierarchy_transition.py [--parts model_size scale left_out] [--out runs/hierarchy]
 
-Ten minutes on two cores, all but one for model_size, whose report goes to --out; a part that is not asked for is kept
-as hierarchy_transition.json has it.
+This takes ten minutes on two cores, nine of them for model_size, whose report goes to --out. A part that is not asked
+for is kept as hierarchy_transition.json has it.
 """
 
 import argparse
@@ -37,8 +37,6 @@ from jaxphase.errors import InputError
 from jaxphase.evaluate import compressed_size, entropy
 from jaxphase.report import write_report
 from jaxphase.runtime.files import plain, write_json
-from jaxphase.scaling import COLLAPSE_KINDS, ORDERS
-from jaxphase.scaling.order import SHAPES
 from jaxphase.words.wording import SMOOTH, TRANSITIONS
 
 HERE = Path(__file__).parent
@@ -129,14 +127,14 @@ def describe(found, scale: int) -> dict:
 def of_order(order: scaling.Order, collapse: scaling.Collapse) -> dict:
     """What the verdict on a family of curves rests on."""
     return {
-        "order": ORDERS[order.kind],
-        "collapse": COLLAPSE_KINDS[collapse.kind],
+        "order": order.kind.name.lower().replace("_", " "),
+        "collapse": collapse.kind.name.lower().replace("_", " "),
         **{name: np.asarray(getattr(order, name)).tolist() for name in ("center", "center_se", "width", "width_se")},
         "sharpening": [order.sharpening, *order.sharpening_interval.tolist()],
         "drift": [order.drift, *order.drift_interval.tolist()],
         "peak": np.asarray(order.peak).tolist(),
         "peak_growth": [order.peak_growth, *order.peak_growth_interval.tolist()],
-        "two_heaps": order.two_heaps.tolist(),
+        "bimodal_p_value": order.bimodal_p_value.tolist(),
         "inverse_nu": [collapse.inverse_nu, *collapse.inverse_nu_interval.tolist()],
         "chi2_per_dof": collapse.chi2_per_dof,
     }
@@ -174,7 +172,7 @@ def judge(size: np.ndarray, outcomes: np.ndarray) -> dict:
     fell = scaling.collapse(*(column.ravel() for column in (sizes, controls, mean, error)), exponent=0)
     sigmoid = detect.fit_sigmoid(np.repeat(control, outcomes.shape[2]), outcomes.reshape(len(size), -1))
     drawn = {"sigmoid_width": sigmoid.width, "sigmoid_width_se": sigmoid.width_se}
-    return {"shape": SHAPES[order.shape], **of_order(order, fell), **drawn}
+    return {"shape": order.shape.name.lower(), **of_order(order, fell), **drawn}
 
 
 def left_out() -> dict:
@@ -184,7 +182,7 @@ def left_out() -> dict:
         for grammar, accuracy in enumerate(np.split(np.array(run["accuracy"]), 2)):
             control = np.tile(np.log10(setting.sizes), len(accuracy))
             found = detect.classify(control, accuracy.ravel())
-            kind, ends = detect.KINDS[int(found.kind)], 10.0 ** np.asarray(found.interval)
+            kind, ends = detect.CurveKind(int(found.kind)).name.lower(), 10.0 ** np.asarray(found.interval)
             if kind not in ("sigmoid", "step") or not np.isfinite(ends).all():
                 without[f"{called(setting)}: {kind}"] += 1
                 continue
@@ -232,7 +230,7 @@ def regress(data: predict.Measurements) -> dict:
     """Exponent of the complexity with its interval, and every setting predicted from the others."""
     try:
         model = predict.fit(data)
-        errors = predict.leave_one_family_out(model)
+        errors = predict.leave_one_group_out(model, "family")
     except InputError as error:
         return {"refused": str(error)}
     return {

@@ -1,9 +1,9 @@
-"""Whether `jaxphase validate` is honest: its rows for several seeds, and how many standard errors each is off.
+"""Are the error bars of `jaxphase validate` right? How many standard errors its numbers are off, for several seeds.
 
     python experiments/known_systems.py [--seeds 5] [--large]
 
-Prints a table for every seed. Writes known_systems.json and known_systems.png after each: a point for every seed and
-number. Pulls should scatter about 0 with a deviation of about 1, and verdicts should be right.
+Prints a table for every seed, and writes known_systems.json and known_systems.png after each, with a point for every
+seed and number. Pulls should scatter about 0 with a deviation of about 1, and verdicts should be right.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import matplotlib
 import numpy as np
 from rich.console import Console
 
-from jaxphase.sweep import use_all_cores
+from jaxphase import use_all_cores
 
 use_all_cores()  # before JAX starts, as it may when what follows is imported
 matplotlib.use("Agg")

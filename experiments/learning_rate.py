@@ -1,8 +1,8 @@
 """Does the learning rate that is best for a narrow model serve a wide one? Final loss over rate and width, one figure.
 
 Models of widths over an 8x range are trained at every rate of a grid of octaves, under muP and under the standard
-parametrization. A seed's optimum is the lowest point of the parabola, in log loss and log rate, through its best rate
-and the two beside it; its error is the standard error over seeds. The draws of a seed are the same at every rate.
+parametrization. The optimum of a seed is the lowest point of the parabola, in log loss and log rate, through its best
+rate and the two beside it; its error is the standard error over seeds. A seed has the same random draws at every rate.
 
     python experiments/learning_rate.py [--cases "MLP, digits" "transformer, hierarchy"]
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxphase import sweep
+from jaxphase import sweep, use_all_cores
 from jaxphase.config import SweepSpec
 from jaxphase.models import count_parameters
 
@@ -158,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
     arguments = parser.parse_args()
-    sweep.use_all_cores()
+    use_all_cores()
     path = HERE / "learning_rate.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     for name in arguments.cases:

@@ -4,9 +4,9 @@
 
 Configurations at K_c are blocked by majority rule, b = 2, again and again. At each step the linearized map comes from
 the first one, two, ... even operators for y_t = 1 and odd ones for y_h = 15/8 (Swendsen 1979, Phys. Rev. Lett. 42,
-859). The first step is off, as K_c is not yet near the fixed point of the rule, and the last ones, as the lattice is
-small: a single number without the table would hide both. Prints it, with the exponents of the second step and the class
-that they belong to, and writes monte_carlo_renormalization.json and .png.
+859). The first step is off because K_c is not yet near the fixed point of the rule, and the last ones because the
+lattice is small; a single number without the table would hide both. Prints the table, the exponents of the second step
+and their universality class, and writes monte_carlo_renormalization.json and .png.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import jax
 import matplotlib
 import numpy as np
 
-from jaxphase.sweep import use_all_cores
+from jaxphase import use_all_cores
 
 use_all_cores()  # before JAX starts, as it may when what follows is imported
 matplotlib.use("Agg")

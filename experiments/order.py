@@ -1,12 +1,12 @@
-"""What `transition_order` calls families of curves whose order is known.
+"""How often does `transition_order` name the order of families whose order is known?
 
     python experiments/order.py [--count 200]
 
-Families of seven kinds, with 16 and with 48 seeds; sizes in ratios of 16 to 64, exponents, noise and controls are drawn
-anew every time. First order: outcomes in two heaps, with odds that sharpen. Continuous: a sigmoid that sharpens; or an
-order parameter that is zero on one side and a root on the other, rounded by a Gaussian that narrows, and |m| and m**2
-of the Curie-Weiss magnet. Crossover: one curve at every size, which may shift, grow and have a round corner; or
-outcomes in two heaps with the same odds at every size. None: straight lines. Writes order.json and order.png.
+There are seven kinds of families, with 16 and with 48 seeds. Sizes in ratios of 16 to 64, exponents, noise and controls
+are drawn anew for each. First order: bimodal outcomes, with odds that sharpen. Continuous: a sigmoid that sharpens; an
+order parameter that is zero on one side and a root on the other, rounded by a Gaussian that narrows; or |m| and m**2 of
+the Curie-Weiss magnet. Crossover: the same curve at every size, which may shift, grow and have a round corner; or
+bimodal outcomes with the same odds at every size. None: straight lines. Writes order.json and order.png.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxphase.scaling import ORDERS, transition_order
+from jaxphase.scaling import OrderKind, transition_order
 from jaxphase.systems import curie_weiss
 
 SEEDS = (16, 48)
@@ -66,7 +66,7 @@ def magnet(rng: np.random.Generator, seeds: int) -> tuple:
     low, high = rng.uniform(0.4, 0.7), rng.uniform(1.3, 2.0)
     control = np.linspace(low, high, rng.choice([15, 21, 31]))
     keys = jax.random.split(jax.random.key(rng.integers(2**31)), len(size))
-    m = np.stack([curie_weiss.sample(key, control, each, seeds) for key, each in zip(keys, size, strict=True)])
+    m = np.stack([curie_weiss.sample(control, each, seeds, key=key) for key, each in zip(keys, size, strict=True)])
     return size, control, np.abs(m) ** rng.choice([1, 2])
 
 
@@ -114,6 +114,10 @@ FAMILIES = {
 }
 
 
+def in_words(kind: OrderKind) -> str:
+    return kind.name.lower().replace("_", " ")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200, help="families of every kind")
@@ -121,8 +125,10 @@ def main() -> None:
     for seeds in SEEDS:
         for name, family in FAMILIES.items():
             rng = np.random.default_rng(0)
-            called = [ORDERS[transition_order(*family(rng, seeds)).kind] for _ in range(count)]
-            results[f"{name}, {seeds} seeds"] = {order: called.count(order) / count for order in ORDERS}
+            called = [in_words(transition_order(*family(rng, seeds)).kind) for _ in range(count)]
+            results[f"{name}, {seeds} seeds"] = {
+                order: called.count(order) / count for order in map(in_words, OrderKind)
+            }
             print(f"{name}, {seeds} seeds", results[f"{name}, {seeds} seeds"], flush=True)
     Path(__file__).with_suffix(".json").write_text(json.dumps({"count": count, "results": results}, indent=1) + "\n")
     plot(results).savefig(Path(__file__).with_suffix(".png"), dpi=200)
@@ -134,7 +140,7 @@ def plot(results: dict):
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes, bottom = figure.subplots(), np.zeros(len(results))
-    for order in ORDERS:
+    for order in map(in_words, OrderKind):
         share = np.array([100 * result[order] for result in results.values()])
         axes.barh(list(results), share, left=bottom, label=order)
         bottom += share

@@ -1,13 +1,13 @@
-"""Order and chaos in untrained networks, as Flax initializes them: where signals die, where they grow, and how the
-depth over which they correlate diverges between.
+"""Order and chaos in untrained networks as Flax initializes them.
+
+Where do signals die out, where do they grow, and how does the depth over which they correlate diverge in between?
 
     python experiments/order_chaos.py [--width 128] [--seeds 4]
 
-Deep stacks of `nnx.Linear` and tanh, ReLU or GELU over a grid of weight and bias variances; the growth chi of a small
-difference from layer to layer is measured by Jacobian-vector products and held against mean-field theory. Prints what
-it measures, writes order_chaos.json and order_chaos.png. The exponents of the lengths stand beside those that the same
-fit finds in theory, since nu = 1 holds in the limit of small distances alone.
-"""
+The networks are deep stacks of `nnx.Linear` and tanh, ReLU or GELU over a grid of weight and bias variances. The growth
+chi of a small difference from layer to layer is measured by Jacobian-vector products and compared with mean-field
+theory. Prints what it measures and writes order_chaos.json and order_chaos.png. The exponents of the lengths stand
+beside those that the same fit finds in theory, since nu = 1 holds only in the limit of small distances. """
 
 import argparse
 import json

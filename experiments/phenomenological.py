@@ -1,11 +1,12 @@
-"""Phenomenological renormalization of systems with a known answer, beside surrogates, and what its errors are worth.
+"""Phenomenological renormalization of systems with a known answer, beside surrogates, and the coverage of its errors.
 
     python experiments/phenomenological.py [--samples 6000] [--repeats 100]
 
-The two-dimensional Ising model of 32 x 32 spins at several couplings, where theory has alpha = 15/8 and mu = 7/8 at
-the critical one; independent units, and units that share an input. Then alpha of independent units, measured in the
-samples that chose the clusters and in others; and how often an interval of +-1.96 standard errors holds the truth (the
-mean over repeats where no truth is known). Writes phenomenological.json and phenomenological.png.
+The systems are the two-dimensional Ising model of 32 x 32 spins at several couplings, where theory has alpha = 15/8 and
+mu = 7/8 at the critical one; independent units; and units that share an input. Two more parts measure alpha of
+independent units in the samples that chose the clusters and in others, and how often an interval of +-1.96 standard
+errors holds the truth (the mean over repeats where no truth is known). Writes phenomenological.json and
+phenomenological.png.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import jax
 import matplotlib
 import numpy as np
 
-from jaxphase.sweep import use_all_cores
+from jaxphase import use_all_cores
 
 use_all_cores()  # before JAX starts, as it may when what follows is imported
 matplotlib.use("Agg")
@@ -52,7 +53,7 @@ def systems(samples: int) -> dict[str, np.ndarray]:
 def measure(x: np.ndarray, seed: int) -> dict:
     """Exponents, those of the surrogates, scores and verdict, and the profiles for the figure."""
     began = time.perf_counter()
-    result = phenomenological(x, jax.random.key(seed))
+    result = phenomenological(x, key=jax.random.key(seed))
     shells = momentum_flow(x, factor=4)
     rows = {"activations": result.data}
     for i, name in enumerate(SURROGATES[:2]):

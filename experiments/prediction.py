@@ -1,13 +1,13 @@
-"""Do intervals of prediction for critical sizes hold what they say, for families measured and families never seen?
+"""Do intervals of predicted critical sizes hold the truth, for families that were measured and for new ones?
 
 Coverage: worlds of a known law, drawn anew each time: exponents, spreads of families (0.1 to 1 decade) and objectives
 (0.05 to 0.5), scatter (0.05 to 0.3) and errors of measurement (0.02 to 0.2), by number of measurements and of families.
-Beside ours the usual interval, with the likeliest set of deviations put in and the quantiles of a normal. Broken: the
-same where an assumption fails: exponents that differ by family, scatter with heavy tails, intervals that are half as
-wide as the errors. Grouped: critical data sizes by the size of the model, with data sets for groups, alone or beside
-families and objectives. Left out: leave-one-family-out errors beside those of families that are truly new. Next: how
-much following the recommendations narrows an interval, beside random candidates of the same cost. Real: leave-one-
-family-out on analysed sweeps.
+Beside ours stands the usual interval, which takes the likeliest deviations as known and uses the quantiles of a normal.
+Broken: the same where an assumption fails: exponents differ by family, scatter has heavy tails, or stated intervals are
+half as wide as they should be. Grouped: critical data sizes by the size of the model, with data sets as groups, alone
+or beside families and objectives. Left out: leave-one-family-out errors beside those of families that are truly new.
+Next: how much following the recommendations narrows an interval, beside random candidates of the same cost. Real:
+leave-one-family-out on analyzed sweeps.
 
     python experiments/prediction.py [--worlds 200] [--parts coverage broken grouped left_out next] [--folders DIR ...]
 """

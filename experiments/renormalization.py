@@ -2,12 +2,11 @@
 
     python experiments/renormalization.py [--seeds 16] [--steps 600]
 
-Trains MLPs by masked modelling, halves their hidden units three times and follows their couplings, beside the same
-family untrained; measures what a step costs when units are chosen by activations, by weights, and without rescaling,
-and what half of the resolution costs. The hidden activations of the largest models are renormalized phenomenologically
-too, beside surrogates. Writes renormalization.json, and the figures renormalization_flow.png, _loss.png,
-_phase_diagram.png and _spectra.png.
-"""
+Trains MLPs by masked modeling, halves their hidden units three times and follows their couplings, beside the same
+family untrained. Measures what a step costs if units are chosen by activations, by weights, and without rescaling, and
+what halving the resolution costs. The hidden activations of the largest models are also renormalized
+phenomenologically, beside surrogates. Writes renormalization.json, and the figures renormalization_flow.png, _loss.png,
+_phase_diagram.png and _spectra.png. """
 
 import argparse
 import json
@@ -19,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxphase.sweep import use_all_cores
+from jaxphase import use_all_cores
 
 use_all_cores()  # before JAX starts and SciPy is loaded, as may happen when what follows is imported
 

@@ -1,9 +1,9 @@
 """Bits per byte against size: transformers that fill in hidden bytes of the standard library's sources, one figure.
 
-Every model sees the same number of bytes, so law and floor are those of size at a fixed length of training. The law,
-`fit_power_law`, is fitted to the means over seeds; its floor is drawn for the longest training, at the others its error
-is too large to say much. LZMA's bits are those of a million bytes of the training windows, in their random order, of
-which it has seen all that come before; the models see 28 of the 32 bytes of a window on average.
+Every model sees the same number of bytes, so that the law and its floor describe size at a fixed length of training.
+The law, `fit_power_law`, is fitted to the means over seeds. Its floor is drawn only for the longest training; for the
+others its error is too large. LZMA compresses a million bytes of the training windows in their random order, and has
+seen all that come before; the models see 28 of the 32 bytes of a window on average.
 
     python experiments/text.py
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxphase import detect, sweep
+from jaxphase import detect, sweep, use_all_cores
 from jaxphase.config import SweepSpec
-from jaxphase.data.text import corpus_id
+from jaxphase.data.python_source import corpus_id
 
 HERE = Path(__file__).parent
 SPEC = SweepSpec(
@@ -87,7 +87,7 @@ def figure(results: dict) -> None:
 
 
 def main() -> None:
-    sweep.use_all_cores()
+    use_all_cores()
     results = measure()
     (HERE / "text.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"{results['corpus']}: one byte {results['one_byte_bits']:.2f} bits, LZMA {results['lzma_bits']:.2f}")

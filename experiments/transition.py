@@ -1,11 +1,11 @@
-"""Is what a family of masked autoencoders learns of digits a phase transition in model size? With 32 seeds a cell.
+"""Do masked autoencoders of digits have a phase transition in model size? With 32 seeds in each cell.
 
     python experiments/transition.py [--seeds 32] [--steps 600]
 
-Trains MLPs of 10 sizes on 4 data sizes of the digits, every cell with so many seeds, and lets `jaxphase.analyze` weigh
-the evidence on two order parameters: mutual information of representation and digit, and the validation loss. A
-transition would sharpen with the data size, and its scatter over seeds would peak. Writes transition.json and the
-figures transition_fluctuations.png and transition_collapse.png.
+Trains MLPs of 10 sizes on 4 data sizes of the digits and lets `jaxphase.analyze` evaluate two order parameters: the
+mutual information of representation and digit, and the validation loss. A transition would sharpen with the data size,
+and its scatter over seeds would peak. Writes transition.json and the figures transition_fluctuations.png and
+transition_collapse.png.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def summarise(analysis) -> dict:
         "width_se": order.width_se.tolist(),
         "sharpening": [order.sharpening, *order.sharpening_interval.tolist()],
         "peak_growth": [order.peak_growth, *order.peak_growth_interval.tolist()],
-        "two_heaps": order.two_heaps.tolist(),
+        "bimodal_p_value": order.bimodal_p_value.tolist(),
         "inverse_nu": [collapse.inverse_nu, *collapse.inverse_nu_interval.tolist()],
         "chi2_per_dof": collapse.chi2_per_dof,
     }
