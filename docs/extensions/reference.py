@@ -14,21 +14,18 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from docutils import nodes
+from jax.typing import ArrayLike
+from numpy.typing import ArrayLike as NumpyArrayLike
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
+from sphinx.util.typing import stringify_annotation
 
 import jaxphase
 
 FENCE = ":" * 8
-SECTIONS = {
-    "Args": "param {}",
-    "Attributes": "ivar {}",
-    "Raises": "raises {}",
-    "Returns": "returns",
-    "Example": "",
-    "References": "",
-}
+SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Example", "References")
 HEADING = re.compile(rf"^({'|'.join(SECTIONS)}):\n((?:[ ]{{4}}.*(?:\n|$)|\n)+)", re.MULTILINE)
+ARRAY_LIKE = (ArrayLike, NumpyArrayLike)
 ENTRY = re.compile(r"^(\*{0,2}[\w., ]+): ", re.MULTILINE)
 
 
@@ -94,13 +91,13 @@ def entry(name: str, thing: Any, alias: bool = False) -> str:
         return _directive("class", f"{name}{_signature(thing)}", canonical + "\n" + body)
     if callable(thing):
         return _directive("function", f"{name}{_signature(thing)}", f"{canonical}\n{_words(thing)}")
-    return _directive("data", name, f"\n`{thing!r}`" if isinstance(thing, tuple | int | float) else _listed(thing))
+    return _directive("data", name, f"\n{_listed(thing)}")
 
 
 def summary(thing: Any) -> str:
     """The first sentence of a docstring, in one line of a table."""
     if not callable(thing):
-        return ", ".join(map(str, thing)) if isinstance(thing, tuple | dict) else ""
+        return _listed(thing)
     paragraph = _docstring(thing).split("\n\n")[0].replace("\n", " ")
     sentence = re.split(r"(?<=[.:?]) (?=[A-Z])", paragraph, maxsplit=1)[0]
     return markdown(sentence).replace("|", "\\|")
@@ -123,8 +120,11 @@ def _section(title: str, body: str) -> str:
     if title == "Returns":
         return _field("returns", body)
     _, *entries = ENTRY.split(body)
-    pairs = zip(entries[::2], entries[1::2], strict=True)
-    return "\n".join(_field(SECTIONS[title].format(name.lstrip("*")), text) for name, text in pairs)
+    pairs = list(zip(entries[::2], entries[1::2], strict=True))
+    if title == "Attributes":
+        return _field("Attributes", "\n" + "\n".join(f"- `{name}`: {text.strip()}" for name, text in pairs))
+    kind = "param" if title == "Args" else "raises"
+    return "\n".join(_field(f"{kind} {name.lstrip('*')}", text) for name, text in pairs)
 
 
 def _field(name: str, text: str) -> str:
@@ -156,17 +156,25 @@ def _words(thing: Any) -> str:
 
 
 def _signature(thing: Any) -> str:
-    if inspect.isclass(thing) and issubclass(thing, enum.Enum):
+    # Nobody makes a member of an enum or a result, whose fields are listed.
+    if inspect.isclass(thing) and issubclass(thing, enum.Enum | tuple):
         return ""
     try:
         signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return "()"
-    # The fields of a class are listed below it, with their types.
-    text = stringify_signature(signature, show_annotation=not inspect.isclass(thing), unqualified_typehints=True)
-    text = re.sub(r"~?\b(?:\w+\.)+(?=[A-Za-z_])", "", text)
+    text = _short(
+        stringify_signature(signature, show_annotation=not inspect.isclass(thing), unqualified_typehints=True)
+    )
     text = re.sub(r"(\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\]", r"\1[ArrayLike, \2]", text)
-    return text.replace("Array | ndarray | bool | number | bool | int | float | complex", "ArrayLike")
+    for union in ARRAY_LIKE:
+        text = text.replace(_short(stringify_annotation(union, "smart")), "ArrayLike")
+    return text
+
+
+def _short(text: str) -> str:
+    """Names of types without their modules."""
+    return re.sub(r"~?\b(?:\w+\.)+(?=[A-Za-z_])", "", text)
 
 
 def _members(thing: type) -> str:
@@ -187,4 +195,7 @@ def _methods(thing: type) -> list[str]:
 
 
 def _listed(thing: Any) -> str:
-    return "\n" + ", ".join(f"`{name}`" for name in thing) if isinstance(thing, dict) else ""
+    """A constant: the keys of a dict, the words or names of a tuple, or a number."""
+    if isinstance(thing, dict | tuple):
+        return ", ".join(f"`{getattr(part, 'name', part)}`" for part in thing)
+    return f"`{thing!r}`" if isinstance(thing, int | float) else ""

@@ -98,5 +98,5 @@ def test_pictures_and_schema_are_there(site, pages):
     assert pages[site / "index.html"].images >= 1
     assert any(site.rglob("analysis.schema.json"))
     text = (site / "analysis-json.html").read_text(encoding="utf-8")
-    for field in ("critical_size", "bootstrap_se", "susceptibility", "size_unit"):
+    for field in ("critical_size", "bootstrap_se", "susceptibility", "grouped_by"):
         assert field in text

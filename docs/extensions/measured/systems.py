@@ -12,7 +12,8 @@ def known_systems(results: dict) -> str:
     rows = [[row["system"], row["quantity"], *_recovered(row)] for row in results["rows"]]
     pulls = [pull for row in results["rows"] for pull in row.get("pull", [])]
     words = (
-        f"{len(results['seconds'])} seeds. A number is the mean over the seeds, with the mean of the standard errors "
+        f"{len(results['seconds'])} seeds, {min(results['seconds']):.0f} to {max(results['seconds']):.0f} s each on "
+        f"{results['devices']}. A number is the mean over the seeds, with the mean of the standard errors "
         "of one seed. The pull is the difference from the exact value in standard errors: its mean should be near 0 "
         f"and its deviation near 1. Over all {len(pulls)} numbers they are {mean(pulls):.1f} and {stdev(pulls):.2f}."
     )
@@ -68,7 +69,13 @@ def monte_carlo_renormalization(results: dict) -> str:
         lattices = f"{step} ({row['from']} to {row['to']})"
         measured = with_error(row["value"], row["error"])
         rows.append([exponent, lattices, str(row["operators"]), measured, number(results[exponent]["exact"], 4)])
-    words = f"{results['configurations']:,} configurations of {results['size']} x {results['size']} spins."
+    alone, wider = (results[key]["p_value of 2-D Ising"] for key in ("statistical", "with the next step"))
+    words = (
+        f"{results['configurations']:,} configurations of {results['size']} x {results['size']} spins. The errors are "
+        "statistical. With these alone the exponents of the second step would be rejected as those of the 2-D Ising "
+        f"class (p = {alone:.0e}); with the change to the third step added to the errors they are accepted "
+        f"(p = {wider:.2f})."
+    )
     return f"{words}\n\n{table(('exponent', 'step (lattice)', 'operators', 'measured', 'exact'), rows)}"
 
 

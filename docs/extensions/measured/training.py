@@ -22,7 +22,16 @@ def cells(results: dict) -> str:
             found = [results["cells"].get(f"{data} {family} {objective}") for objective in OBJECTIVES]
             learned = [_learned(cell, about["validation"]) if cell else "" for cell in found]
             rows.append([data, f"{100 * about['commonest']:.0f}", f"{100 * about['raw']:.1f}", family, *learned])
-    return table(("data", "commonest class", "raw", "family", *OBJECTIVES.values()), rows)
+    sizes, steps, times = zip(
+        *((cell["settings"]["size"], cell["settings"]["steps"], cell["seconds"]) for cell in results["cells"].values()),
+        strict=True,
+    )
+    words = (
+        f"Models have about {min(sizes):,} to {max(sizes):,} parameters and train for {min(steps):,} to {max(steps):,} "
+        f"steps, {min(times):.0f} to {max(times):.0f} s a cell on two cores."
+    )
+    headings = ("data", "commonest class", "raw", "family", *OBJECTIVES.values())
+    return f"{table(headings, rows)}\n\n{words}"
 
 
 def _learned(cell: dict, rows: int) -> str:
@@ -52,8 +61,11 @@ def families(results: dict) -> str:
         kinds = [finding["kind"].replace("_", " ") for finding in cell["findings"]]
         sizes = ", ".join(number(f["critical_size"]) for f in cell["findings"] if f["critical_size"]) or "none"
         rows.append([family, OBJECTIVES[objective], cell["verdict"], ", ".join(kinds), sizes])
-    sizes = [f"{finding['data_size']:,}" for finding in next(iter(results["cells"].values()))["findings"]]
-    return table(("family", "objective", "verdict", f"curves at {', '.join(sizes)} images", "critical sizes"), rows)
+    findings = [finding for cell in results["cells"].values() for finding in cell["findings"]]
+    found = sum(finding["critical_size"] is not None for finding in findings)
+    sizes = ", ".join(f"{size:,}" for size in dict.fromkeys(finding["data_size"] for finding in findings))
+    headings = ("family", "objective", "verdict", f"curves at {sizes} images", "critical sizes")
+    return f"{table(headings, rows)}\n\nOf these {len(findings)} curves, {found} has a critical size."
 
 
 @table_of("experiments/text.json")
@@ -80,4 +92,12 @@ def hierarchy(results: dict) -> str:
         value, low, high = found["sharpening"]
         widths = f"{-value:.2f} [{-high:.2f}, {-low:.2f}]"
         rows.append([names.get(name, name), found["order"], found["collapse"], widths, number(found["chi2_per_dof"])])
-    return table(("what grows", "order", "collapse", "power of the width", "chi2 / dof"), rows)
+    model = results["model_size"]
+    scale = model["setting"]["synonyms"] ** (1 + model["setting"]["depth"])
+    places = [10**center / scale for center in model["center"]]
+    words = (
+        f"Along the data size, at the four model sizes, the jump is at {min(places):.1f} to {max(places):.1f} times "
+        "classes x m^L."
+    )
+    headings = ("what grows", "order", "collapse", "power of the width", "chi2 / dof")
+    return f"{words}\n\n{table(headings, rows)}"
