@@ -60,7 +60,7 @@ def run_detectors(
 @functools.cache
 def _program(*shapes: jax.ShapeDtypeStruct) -> jax.stages.Compiled:
     """One program for all detectors. On a CPU it is not optimized, as compiling takes longer than running."""
-    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else {}
+    options: dict[str, Any] = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else {}
     return jax.jit(traced(_all_detectors, *shapes)).lower(*shapes).compile(options)
 
 

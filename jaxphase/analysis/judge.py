@@ -146,7 +146,8 @@ def _slope(fit: detect.Gradients, x: Float[np.ndarray, " sizes"]) -> Slope | Non
     row = present.argmax(axis=0)[seen], np.flatnonzero(seen)
     value, error = (np.reshape(field, (-1, len(x)))[row] for field in (fit.first, fit.first_se))
     steepest, low, high = _sizes((fit.steepest, *fit.steepest_interval))
-    return Slope(*(tuple(a.tolist()) for a in (x[seen], value, error)), steepest, Interval(low, high))
+    sizes, slopes, errors = (tuple(column.tolist()) for column in (x[seen], value, error))
+    return Slope(sizes, slopes, errors, steepest, Interval(low, high))
 
 
 def _breaks(fit: detect.BrokenPowerLaw, reference: float, points: int) -> tuple[Break, ...]:
@@ -156,7 +157,8 @@ def _breaks(fit: detect.BrokenPowerLaw, reference: float, points: int) -> tuple[
     for i, (place, error) in enumerate(zip(fit.d, fit.log_d_se, strict=True)):
         if fit.status <= Status.AT_BOUND and np.isfinite(error):
             ends = reference * place * np.exp([-reach * error, reach * error])
-            breaks.append(Break(float(reference * place), Interval(*ends.tolist()), *before[i : i + 2].tolist()))
+            size, interval = float(reference * place), Interval(float(ends[0]), float(ends[1]))
+            breaks.append(Break(size, interval, before=float(before[i]), after=float(before[i + 1])))
     return tuple(breaks)
 
 

@@ -3,6 +3,7 @@
 import math
 import typing
 from collections.abc import Mapping
+from enum import EnumType
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -85,7 +86,7 @@ def _curves(path: Path) -> xr.Dataset:
 
 def _finding(entry: Mapping[str, Any]) -> Finding:
     """A finding from its entry in analysis.json."""
-    fields = {name: math.nan if value is None else value for name, value in entry.items()}
+    fields: dict[str, Any] = {name: math.nan if value is None else value for name, value in entry.items()}
     slope = entry["slope"]
     if slope:
         columns = {name: tuple(_numbers(slope[name]).tolist()) for name in ("sizes", "value", "standard_error")}
@@ -124,7 +125,7 @@ def _result(of: Any, entry: Mapping[str, Any]) -> Any:
         inner = _not_none(hints[name])
         if isinstance(value, Mapping):
             fields[name] = _result(inner, value)
-        elif isinstance(inner, type) and hasattr(inner, "__members__"):
+        elif isinstance(inner, EnumType):
             fields[name] = inner[value.upper()]
         else:
             fields[name] = _numbers(value)

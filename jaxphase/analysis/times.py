@@ -164,7 +164,7 @@ def fit_time_law(sizes: ArrayLike, times: ArrayLike) -> TimeLaw:
     log_t, count, log_n = log_t[used], count[used], np.log(sizes[used])
     spread_dof, dof = int((count - 1).sum()), len(count) - 2
     if dof < 1 or spread_dof < 1 or len(set(log_n)) < 3:
-        return TimeLaw(*[np.nan] * 4, max(dof, 0), np.nan, TimeLawKind.TOO_FEW_SIZES)
+        return TimeLaw(np.nan, np.nan, np.nan, np.nan, max(dof, 0), np.nan, TimeLawKind.TOO_FEW_SIZES)
     mean = np.nanmean(log_t, axis=1)
     variance = np.nansum((log_t - mean[:, None]) ** 2) / spread_dof
     # Seeds that agree to the last digit would reject every law.

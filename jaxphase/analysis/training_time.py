@@ -148,7 +148,10 @@ def analyze_time(dataset: xr.Dataset, metric: str | None = None) -> TimeAnalysis
         curves += _curves(name, groups, sizes, values[name], times, steps)
         laws += [SizeLaw(name, "size", at, fit_time_law(sizes, times[i])) for i, at in enumerate(groups)]
         if len(groups) > 1:
-            laws += [SizeLaw(name, "data_size", n, fit_time_law(np.asarray(groups, float), times[:, j])) for j, n in enumerate(sizes)]
+            laws += [
+                SizeLaw(name, "data_size", n, fit_time_law(np.asarray(groups, float), times[:, j]))
+                for j, n in enumerate(sizes)
+            ]
     delays = []
     if {"train_loss", "val_loss"} <= set(names) and metric in (None, "train_loss", "val_loss"):
         pairs = product(enumerate(groups), enumerate(sizes))
@@ -207,5 +210,5 @@ def _plateaus(found: Steps, steps: Float[np.ndarray, " steps"]) -> tuple[Plateau
     count, points = int(found.n_steps), int(np.isfinite(found.fitted).sum())
     if count < 1:
         return ()
-    noise = np.sqrt(found.sse[count] / max(points - _SMOOTH - _STEP * count, 1))
+    noise = float(np.sqrt(found.sse[count] / max(points - _SMOOTH - _STEP * count, 1)))
     return find_plateaus(steps, found.fitted, noise)

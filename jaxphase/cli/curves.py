@@ -143,13 +143,14 @@ def _drawn(data: "xr.Dataset", found: "TimeAnalysis") -> "dict[str, Figure]":
     """Learning curves of every metric, their times against size where two are known, and the delays there are."""
     from jaxphase.analysis import DelayKind
     from jaxphase.plots import delays, learning_curves, learning_times
+    from jaxphase.plots.style import figure_of
 
     figures = {}
     for metric in dict.fromkeys(curve.metric for curve in found.curves):
         name = re.sub(r"[^\w.-]", "_", metric)
-        figures[f"learning_curves_{name}"] = learning_curves(data, metric, found).figure
+        figures[f"learning_curves_{name}"] = figure_of(learning_curves(data, metric, found))
         if sum(curve.half_time > 0 for curve in found.curves if curve.metric == metric) > 1:
-            figures[f"learning_times_{name}"] = learning_times(found, metric).figure
+            figures[f"learning_times_{name}"] = figure_of(learning_times(found, metric))
     if any(entry.delay.kind != DelayKind.NO_CHANGE for entry in found.delays):
-        figures["delays"] = delays(found).figure
+        figures["delays"] = figure_of(delays(found))
     return figures

@@ -35,7 +35,8 @@ def start_jax() -> Path:
 
     use_all_cores()
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = Path(jax.config.jax_compilation_cache_dir or home / "jaxphase")
+    kept = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    cache = Path(kept or home / "jaxphase")
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return cache

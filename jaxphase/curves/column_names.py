@@ -1,4 +1,4 @@
-"""What columns are usually called, for tables whose owner has not said which is what."""
+"""The usual names of columns, for tables whose owner has not named them."""
 
 from collections.abc import Iterable
 

@@ -16,7 +16,10 @@ LEAST_SIZES = 5
 Along = Literal["model_size", "data_size"]
 
 # The dimension and the coordinate of each kind of size, and what it is called in a sentence.
-_SIZES = {"model_size": ("size", "params", "model size"), "data_size": ("data_size", "data_size", "data size")}
+_SIZES: dict[Along, tuple[str, str, str]] = {
+    "model_size": ("size", "params", "model size"),
+    "data_size": ("data_size", "data_size", "data size"),
+}
 
 
 def curves_along(data: xr.Dataset, along: Along = "model_size") -> xr.Dataset:
@@ -50,7 +53,7 @@ def curves_along(data: xr.Dataset, along: Along = "model_size") -> xr.Dataset:
             raise InputError("along is 'data_size', but the curves have no data sizes: give a column of them as group.")
         data = data.expand_dims(data_size=[np.nan])
     _check_length(data, along)
-    names = {"x": along, "group": next(name for name in _SIZES if name != along)}
+    names: dict[str, Along] = {"x": along, "group": _other(along)}
     sizes = {
         new: (
             new,
@@ -189,13 +192,18 @@ def unit(data: xr.Dataset, name: Along) -> str:
     return data[coordinate].attrs.get("long_name", coordinate)
 
 
+def _other(along: Along) -> Along:
+    """The other kind of size."""
+    return "data_size" if along == "model_size" else "model_size"
+
+
 def _check_length(data: xr.Dataset, along: Along, source: str = "the dataset") -> None:
     """InputError where there are fewer than five different sizes along curves."""
     count = _different(data, along)
     if count >= LEAST_SIZES:
         return
     few = f"{source} has {count} different {_SIZES[along][2]}s ({unit(data, along)})"
-    other = next(name for name in _SIZES if name != along)
+    other = _other(along)
     others = _different(data, other)
     if others < LEAST_SIZES:
         raise InputError(f"{few}: a curve along {_SIZES[along][2]} needs at least {LEAST_SIZES}.")

@@ -16,14 +16,14 @@ import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from jaxphase.curves.table import Row, Table
 from jaxphase.errors import InputError
 
 TIME = "step"
 _FLOATS = {1: ("f", 5), 2: ("d", 6)}
-# What bytes that are no protobuf end in: fields of a wrong kind, beyond the end, or of text that is none.
+# The errors of reading bytes that are no protobuf: fields of a wrong kind, beyond the end, or of text that is none.
 _MALFORMED = (ValueError, TypeError, AttributeError, LookupError, struct.error)
 
 
@@ -37,9 +37,17 @@ class Scalar(NamedTuple):
 
 
 def read_event_files(folder: Path, files: list[Path]) -> Table:
-    """The scalars of event files as rows of their tags and of `step`; the files of one folder are one run.
+    """Read the scalars of event files as rows of their tags and of `step`; the files of one folder are one run.
 
-    The rows of a run are in the order of their wall time, so that what a run wrote after a restart comes last.
+    Args:
+        folder: The folder that names of runs are relative to.
+        files: The event files.
+
+    Returns:
+        A table whose rows are in the order of wall time, so that what a run wrote after a restart comes last.
+
+    Raises:
+        InputError: If a file cannot be read.
     """
     runs: dict[str, list[Scalar]] = {}
     for file in files:
@@ -55,25 +63,20 @@ def read_event_files(folder: Path, files: list[Path]) -> Table:
 
 
 def scalars(path: Path) -> Iterator[Scalar]:
-    """The scalars of an event file up to where it is whole; warns with one sentence if that is not its end."""
+    """Read the scalars of an event file as far as it is whole, with a warning if that is not to its end."""
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
         while (begin := file.tell()) < end:
             data = _record(file, end)
-            try:
-                # Python is slow at sums over images and graphs: only those of scalars are checked.
-                found = _scalars(data[:-4]) if data else None
-                whole = found is not None and (not found or _masked_crc(data[:-4]) == _uint32(data[-4:]))
-            except _MALFORMED:
-                whole = False
-            if not whole:
+            found = _checked_scalars(data) if data else None
+            if found is None:
                 warnings.warn(f"{path} is torn at byte {begin} of {end}: what is before it is read.", stacklevel=2)
                 return
             yield from found
 
 
 def _rows(where: str, run: str, found: list[Scalar]) -> list[Row]:
-    """Scalars by wall time, those of one step that follow one another in one row."""
+    """Rows of scalars by wall time; neighbors of the same step share a row."""
     rows: list[dict] = []
     for scalar in sorted(found, key=lambda scalar: scalar.wall_time):
         if not rows or rows[-1][TIME] != scalar.step or scalar.tag in rows[-1]:
@@ -89,6 +92,16 @@ def _record(file: BinaryIO, end: int) -> bytes | None:
         return None
     length = int.from_bytes(header[:8], "little") + 4
     return file.read(length) if length <= end - file.tell() else None
+
+
+def _checked_scalars(record: bytes) -> list[Scalar] | None:
+    """The scalars in a record of data and their checksum, None if it is damaged."""
+    try:
+        found = _scalars(record[:-4])
+    except _MALFORMED:
+        return None
+    # Python is slow at checksums over images and graphs: only those of scalars are checked.
+    return found if not found or _masked_crc(record[:-4]) == _uint32(record[-4:]) else None
 
 
 def _scalars(event: bytes) -> list[Scalar]:
@@ -127,8 +140,8 @@ def _tensor(message: bytes) -> float | None:
     return struct.unpack(f"<{code}", content or bytes(struct.calcsize(code)))[0]
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and content of each field of a protobuf message: an int if it is a varint, bytes otherwise."""
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Number and content of each field of a protobuf message: an int for a varint, else bytes."""
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)

@@ -17,10 +17,19 @@ _LOWEST, _HIGHEST, _BETWEEN = "__MIN", "__MAX", " - "
 
 
 def read_table(path: Path) -> Table:
-    """The rows of a .csv, .jsonl or .ndjson file, of a TensorBoard event file, or of a folder with a file per run.
+    """Read the rows of a .csv, .jsonl or .ndjson file, of an event file, or of a folder with a file for each run.
 
-    A folder is read for its event files, or without them for its JSON lines, or without those for its CSV files, at
-    any depth. A run is named as the folder of its event files, or as its text file without the suffix, below `path`.
+    A folder is searched at any depth for event files, or without them for JSON lines, or without those for CSV files. A
+    run has the name of the folder of its event files, or of its text file without the suffix, relative to `path`.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: If there is no such file, or it cannot be read.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist: give the path of a table, a log or a folder of runs.")
@@ -44,7 +53,7 @@ def read_table(path: Path) -> Table:
 
 
 def read_csv_table(path: Path) -> Table:
-    """Every row of a CSV file that is not blank, with its number as an editor shows it."""
+    """Read every row of a CSV file that is not blank; messages number rows as an editor does."""
     with _text(path, newline="") as file:
         reader = csv.DictReader(file, restval="", skipinitialspace=True)
         reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
@@ -57,7 +66,7 @@ def read_csv_table(path: Path) -> Table:
 
 
 def _one_run_a_file(folder: Path, tables: dict[Path, Table]) -> Table:
-    """Tables below one another; a row that names no run is of the run that its file is called after."""
+    """Several tables as one; a row without the name of a run belongs to a run with the name of its file."""
     columns = dict.fromkeys(column for table in tables.values() for column in table.columns)
     rows = [
         row._replace(run=row.run or file.relative_to(folder).with_suffix("").as_posix())
@@ -84,10 +93,7 @@ def _text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
 
 
 def _side_by_side(path: Path, columns: tuple[str, ...], rows: list[Row], measured: list[str]) -> Table:
-    """Columns "run - metric" as a row of each run at each step.
-
-    A metric may hold " - " just as a run may: the last one is taken to divide them.
-    """
+    """Columns "run - metric" as a row for each run at each step; the last " - " divides run and metric."""
     time = columns[0]
     split = [(name, *name.rsplit(_BETWEEN, 1)) for name in measured]
     long = []

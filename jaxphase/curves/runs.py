@@ -1,4 +1,4 @@
-"""From rows of measurements to curves: which run a row is of, of what size, and at which training step it counts."""
+"""From rows of measurements to curves: the run, the size and the training step that each row belongs to."""
 
 import math
 import re
@@ -20,7 +20,7 @@ _EXAMPLE = "such as 'model-{size}-seed{seed}'"
 
 
 class Place(NamedTuple):
-    """Where a run has its place on the axes."""
+    """The place of a run on the axes."""
 
     data_size: float | None
     size: float
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Which column is what."""
+    """The columns of sizes, values, repeats, second sizes and steps."""
 
     x: str
     y: tuple[str, ...]
@@ -52,7 +52,7 @@ def curves_of(
     time: str | None = None,
     step: float | Literal["all"] | None = None,
 ) -> xr.Dataset:
-    """The Dataset of `jaxphase.read`, whose options these are, from the rows of a table."""
+    """Make the Dataset of `jaxphase.read`, which has the same options, from the rows of a table."""
     if run is not None:
         table, x, by, group = _by_name(table, run, x, by, group)
     if x is None and not any(row.run for row in table.rows) and (x := usual(table, SIZES, (*y, by, group, time))):
@@ -69,8 +69,10 @@ def curves_of(
     return _dataset(measured if step == "all" else _at(measured, step, table.source), columns, step == "all")
 
 
-def _by_name(table: Table, run: str, x: str | None, by: str | None, group: str | None) -> tuple:
-    """The table with what the names of runs say as columns, without runs of other names; and x, by and group."""
+def _by_name(
+    table: Table, run: str, x: str | None, by: str | None, group: str | None
+) -> tuple[Table, str, str | None, str | None]:
+    """The table with the parts of its runs' names as columns, without runs of other names; and x, by and group."""
     try:
         pattern = re.compile(re.sub(r"\{([A-Za-z_]\w*)\}", r"(?P<\1>[0-9A-Za-z.]+)", run))
     except re.error as error:
@@ -85,7 +87,7 @@ def _by_name(table: Table, run: str, x: str | None, by: str | None, group: str |
             f"run is {run!r}, but nothing in {table.source} names its runs: give the column of names as by, one of "
             f"{listed(table.columns)}."
         )
-    names = [row.run if named else str(row.cells.get(by, "")) for row in table.rows]
+    names = [(row.run or "") if named else str(row.cells.get(by or "", "")) for row in table.rows]
     found = {name: pattern.search(name) for name in dict.fromkeys(names)}
     others = [name for name, match in found.items() if not match]
     if len(others) == len(found):
@@ -93,9 +95,9 @@ def _by_name(table: Table, run: str, x: str | None, by: str | None, group: str |
     if others:
         warnings.warn(f"run {run!r} leaves out {len(others)} of {len(found)} runs: {listed(others)}.", stacklevel=2)
     rows = [
-        Row(row.where, name, {**row.cells, **found[name].groupdict()})
+        Row(row.where, name, {**row.cells, **match.groupdict()})
         for row, name in zip(table.rows, names, strict=True)
-        if found[name]
+        if (match := found[name])
     ]
     by = by if named and by else "seed" if "seed" in told else None
     group = group or ("data_size" if "data_size" in told else None)
@@ -103,15 +105,17 @@ def _by_name(table: Table, run: str, x: str | None, by: str | None, group: str |
 
 
 def _of_one_model(table: Table) -> tuple[Table, str | None]:
-    """The log of a single run, which says no size, as that of one model of size 1; others as they are."""
+    """The log of a single run without a size, as that of a model of size 1; other tables as they are."""
     if len({row.run for row in table.rows}) > 1:
         return table, None
     rows = [row._replace(cells={**row.cells, MODEL: 1}) for row in table.rows]
     return table._replace(rows=rows, columns=(*table.columns, MODEL)), MODEL
 
 
-def _checked(table: Table, x, y, by, group, time) -> Columns:
-    """The columns, all of them there."""
+def _checked(
+    table: Table, x: str | None, y: tuple[str, ...], by: str | None, group: str | None, time: str | None
+) -> Columns:
+    """The columns, after a check that the table has all of them."""
     free = [name for name in table.columns if name not in (x, by, group, time)]
     if x is None and table.rows and table.rows[0].run is not None:
         runs = listed(dict.fromkeys(row.run for row in table.rows))
@@ -137,13 +141,12 @@ def _checked(table: Table, x, y, by, group, time) -> Columns:
 
 
 def _usual_time(table: Table, columns: Columns, every_step: bool) -> str | None:
-    """A column whose name says that it holds training steps, where something tells which run a row is of, or all are
-    asked for."""
+    """A column with a usual name for training steps, if rows tell their runs apart or every step is asked for."""
     x, y, by, group, _ = columns
     time = usual(table, TIMES, (x, *y, by, group))
     if time is None or by or every_step or all(row.run is not None for row in table.rows):
         return time
-    models = Counter(tuple(str(row.cells.get(name)) for name in (x, group)) for row in table.rows)
+    models = Counter(tuple(str(row.cells.get(name or "")) for name in (x, group)) for row in table.rows)
     (size, _), most = models.most_common(1)[0]
     if most > 1:
         raise InputError(
@@ -154,7 +157,7 @@ def _usual_time(table: Table, columns: Columns, every_step: bool) -> str | None:
 
 
 def _without_steps(table: Table, step: float | Literal["all"]) -> str:
-    """That there are no training steps, and what to do."""
+    """An error message for a table without training steps."""
     if step != "all":
         return f"step is {step!r}, but {table.source} has no training steps: name their column as time."
     remedy = f"name their column as time (it has {listed(table.columns)}), or give a row for each step"
@@ -162,14 +165,16 @@ def _without_steps(table: Table, step: float | Literal["all"]) -> str:
 
 
 def _measured(table: Table, columns: Columns) -> Measured:
+    """The values of every run by metric and step."""
     time = columns.time
     axes = [name for name in (columns.x, columns.by, columns.group) if name]
-    constants, places, count = _constants(table, axes), {}, Counter()
+    constants, count = _constants(table, axes), Counter()
+    places: dict[tuple[str | None, ...], Place] = {}
     measured: Measured = {}
     for row in table.rows:
         if not any(name in row.cells for name in columns.y):
             continue
-        known = constants.get(row.run, {})
+        known = constants.get(row.run or "", {})
         said = {name: row.cells.get(name) for name in axes}
         cells = {name: known.get(name, cell) if absent(cell) else cell for name, cell in said.items()}
         key = row.run, *map(str, cells.values())
@@ -192,7 +197,7 @@ def _measured(table: Table, columns: Columns) -> Measured:
 
 
 def _constants(table: Table, names: list[str]) -> dict[str, dict[str, Any]]:
-    """What each named run says of its size, seed and data size in any of its rows, for those that say nothing."""
+    """The size, seed and data size that each named run gives in any of its rows, for its other rows."""
     constants: dict[str, dict[str, Any]] = {}
     for row in table.rows:
         if row.run is not None:
@@ -202,7 +207,7 @@ def _constants(table: Table, names: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def _place(row: Row, cells: Mapping[str, Any], columns: Columns, count: Counter) -> Place:
-    """The place of a run; without `by` the next of its size, or where steps alone tell rows apart the only one."""
+    """The place of a run. Without `by` it is the next run of its size, or the only one if steps tell rows apart."""
     x, _, by, group, time = columns
     size = number(cells[x], x, row.where, positive=True)
     data_size = number(cells[group], group, row.where, positive=True) if group else None
@@ -223,7 +228,10 @@ def _step(row: Row, time: str) -> float:
     return step
 
 
-def _repeats(row, cells, place: Place, columns: Columns, step: float | None, other: str | None) -> str:
+def _repeats(
+    row: Row, cells: Mapping[str, Any], place: Place, columns: Columns, step: float | None, other: str | None
+) -> str:
+    """An error message for a row that repeats another."""
     x, _, by, group, time = columns
     what = f"{x} {cells[x]}" + (f", {by} {place.seed!r}" if by else "")
     what += (f", {group} {place.data_size:g}" if group else "") + (f", {time} {step:g}" if time else "")
@@ -235,27 +243,29 @@ def _repeats(row, cells, place: Place, columns: Columns, step: float | None, oth
 
 
 def _at(measured: Measured, step: float | None, source: str) -> Measured:
-    """Of each metric of each run what was measured at a step, or by default last."""
+    """The values at one step, by default at the last step of each metric of each run."""
     steps = {at for metrics in measured.values() for values in metrics.values() for at in values}
     if step is not None and step not in steps:
         if isinstance(step, str):
             raise InputError(f"step is {step!r}: give a training step, or 'all'.")
-        near = ", ".join(f"{at:g}" for at in sorted(sorted(steps, key=lambda at: abs(at - step))[:6])) or "none"
+        known = [at for at in steps if at is not None]
+        near = ", ".join(f"{at:g}" for at in sorted(sorted(known, key=lambda at: abs(at - step))[:6])) or "none"
         raise InputError(f"step is {step}, at which {source} has no value: choose one that it has, such as {near}.")
     chosen: Measured = {}
     for place, metrics in measured.items():
         chosen[place] = {}
         for name, values in metrics.items():
-            at = step if step is not None else max(values) if None not in values else None
+            known = [at for at in values if at is not None]
+            at = step if step is not None else max(known, default=None)
             chosen[place][name] = {at: values[at]} if at in values else {}
     return chosen
 
 
 def _dataset(measured: Measured, columns: Columns, every_step: bool) -> xr.Dataset:
-    """Runs on their grid, with an axis of steps if every step counts."""
+    """The runs on their grid, with an axis of steps if every step is wanted."""
     x, y, by, group, time = columns
     steps = {step for metrics in measured.values() for values in metrics.values() for step in values}
-    steps = sorted(steps) if every_step else list(steps)
+    steps = sorted(step for step in steps if step is not None) if every_step else list(steps)
     places = [{label: i for i, label in enumerate(axis)} for axis in _axes(measured)]
     at = {step: i if every_step else 0 for i, step in enumerate(steps)}
     grid = np.full((len(y), *(len(axis) for axis in places), len(steps) if every_step else 1), np.nan)

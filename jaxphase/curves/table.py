@@ -1,7 +1,7 @@
-"""What every reader gives: rows of cells, each with its place in the file; and the numbers in cells."""
+"""The table that every reader gives: rows of cells with their place in the file; and the numbers in cells."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from jaxphase.errors import InputError
@@ -11,10 +11,12 @@ _LISTED = 30
 
 
 class Row(NamedTuple):
-    """Cells by column, those that were not measured empty or left out.
+    """One row of a table.
 
-    where: the place for messages, such as "row 3 of runs.csv". run: the name of the run, None where no file or header
-    names it.
+    Attributes:
+        where: Its place for messages, such as "row 3 of runs.csv".
+        run: The name of its run, None where no file or header names it.
+        cells: Cells by column; those that were not measured are empty or left out.
     """
 
     where: str
@@ -23,7 +25,14 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of a file or folder. time: the column of training steps, None where the format does not say."""
+    """The rows of a file or folder.
+
+    Attributes:
+        source: The file or folder.
+        columns: The names of the columns.
+        rows: The rows.
+        time: The column of training steps, None where the format has no such column.
+    """
 
     source: str
     columns: tuple[str, ...]
@@ -37,9 +46,19 @@ def absent(cell: Any) -> bool:
 
 
 def number(cell: Any, column: str, where: str, *, positive: bool = False) -> float:
-    """The number in a cell, NaN for an absent or not finite one.
+    """Read the number in a cell.
 
-    positive: it must be positive and finite, and may have a suffix of size as in 125M or 1.3B.
+    Args:
+        cell: The cell.
+        column: Its column, for messages.
+        where: Its place, for messages.
+        positive: Whether it must be positive and finite; it may then have a suffix as in 125M or 1.3B.
+
+    Returns:
+        The number; NaN for an absent cell and for one that is not finite.
+
+    Raises:
+        InputError: If it is no number, or not positive where it must be.
     """
     if absent(cell):
         if positive:
@@ -61,7 +80,7 @@ def is_number(cell: Any) -> bool:
     return _parsed(cell, False) is not None
 
 
-def listed(names) -> str:
+def listed(names: Iterable[object]) -> str:
     """The names in a row, the first of them if they are many."""
     names = [str(name) for name in names]
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
 
 from jaxphase.errors import InputError
@@ -39,7 +40,7 @@ def isoflop(
     """
     compute = _one_surface(surface, compute)
     best = allocate(surface, compute, flops_per_token_param=flops_per_token_param)
-    best = type(best)(*map(np.asarray, best))
+    best = jax.tree.map(np.asarray, best)
     sizes = np.geomspace(best.params.min() / 30, best.params.max() * 30, 200) if params is None else params
     sizes = np.sort(np.asarray(sizes, float))
     with panel(ax, 4.8, 3.9) as axes:

@@ -124,7 +124,8 @@ def crossings(
     """
     rows = _rows(size, control, value, error)
     with panel(ax, 4.8, 3.8) as axes:
-        _lines(axes, rows[0], *rows[1:], lambda size: f"size {exactly(size)}", fmt="o-")
+        x, y, errors = rows[1:]
+        _lines(axes, rows[0], x, y, errors, lambda size: f"size {exactly(size)}", fmt="o-")
         style = {"fmt": "D", "ms": 5, "mfc": "white", "mec": "k", "ecolor": "k", "elinewidth": 1, "zorder": 5}
         two = 2 * np.array([found.control_se, found.value_se])
         if np.isfinite(found.control).any():

@@ -2,13 +2,13 @@
 
 import io
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
 from jaxphase.words.phrases import exactly
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -50,8 +50,7 @@ def new_figure(width: float, height: float) -> Iterator["Figure"]:
 
 @contextmanager
 def panel(ax: "Axes | None", width: float = 4.8, height: float = 3.7) -> Iterator["Axes"]:
-    """The Axes to draw in: the user's, outside of which nothing is drawn, or that of a new figure in our style, which
-    in the end has a legend of everything with a label."""
+    """The user's Axes, or those of a new figure in our style, which gets a legend of everything with a label."""
     if ax is not None:
         yield ax
         return
@@ -61,27 +60,45 @@ def panel(ax: "Axes | None", width: float = 4.8, height: float = 3.7) -> Iterato
         legend(figure, [ax])
 
 
+def figure_of(ax: "Axes") -> "Figure":
+    """The figure that Axes are in."""
+    from matplotlib.figure import Figure
+
+    figure = ax.figure
+    while not isinstance(figure, Figure):
+        figure = figure.figure
+    return figure
+
+
 def legend(figure: "Figure", axes: Iterable["Axes"], above: Collection[str] = ()) -> None:
-    """What has a label in any of the axes, each label once, those of `key` last: those in `above` over the axes, the
-    others below."""
+    """Draw one legend for several Axes, each label once and those of `key` last.
+
+    Args:
+        figure: The figure.
+        axes: Its Axes.
+        above: Labels to write above the axes; the others stand below.
+    """
     from matplotlib.lines import Line2D
 
     entries = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    keys = {label for label, handle in entries.items() if isinstance(handle, Line2D) and not len(handle.get_xdata())}
+    keys = {
+        label for label, handle in entries.items() if isinstance(handle, Line2D) and not np.size(handle.get_xdata())
+    }
     order = sorted(entries, key=lambda label: label in keys)
-    for place in ("upper", "lower"):
-        names = [label for label in order if (label in above) == (place == "upper")]
+    places: dict[Any, bool] = {"outside upper center": True, "outside lower center": False}
+    for place, is_above in places.items():
+        names = [label for label in order if (label in above) == is_above]
         if names:
             handles = [entries[name] for name in names]
             columns = _columns([len(name) for name in names], figure.get_figwidth())
-            figure.legend(handles, names, loc=f"outside {place} center", ncols=columns, columnspacing=1.4)
+            figure.legend(handles, names, loc=place, ncols=columns, columnspacing=1.4)
 
 
 def _columns(lengths: list[int], width: float) -> int:
-    """The most columns that entries of so many letters fit into, on so many inches."""
+    """The most columns in which entries with these numbers of letters fit on so many inches."""
     widths = 0.54 + 0.06 * np.array(lengths)
     fits = [sum(map(np.max, np.array_split(widths, n))) <= width for n in range(1, len(widths) + 1)]
     return max([n for n, fit in enumerate(fits, 1) if fit], default=1)
@@ -89,7 +106,8 @@ def _columns(lengths: list[int], width: float) -> int:
 
 def key(ax: "Axes", label: str, **style: Any) -> None:
     """A gray entry in the legend for something that is drawn in several colors."""
-    ax.plot([], [], label=label, **{"color": "0.4"} | style)
+    merged: dict[str, Any] = {"color": "0.4"} | style
+    ax.plot([], [], label=label, **merged)
 
 
 def headings(ax: "Axes", title: str, lines: Iterable[tuple[str, Any]] = ()) -> None:
@@ -121,7 +139,7 @@ def few_labels(axis: "Axis", low: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def span(ax: "Axes", interval: ArrayLike, **style: Any) -> None:
+def span(ax: "Axes", interval: Sequence[float] | np.ndarray, **style: Any) -> None:
     """Shade an interval of x within the limits of the axis; nothing where it is unknown."""
     low, high = np.clip(interval, *ax.get_xlim())
     if low < high:
@@ -129,7 +147,7 @@ def span(ax: "Axes", interval: ArrayLike, **style: Any) -> None:
 
 
 def bars(
-    value: ArrayLike, interval: ArrayLike, low: float = -np.inf, high: float = np.inf
+    value: Sequence | np.ndarray, interval: Sequence | np.ndarray, low: float = -np.inf, high: float = np.inf
 ) -> Float[np.ndarray, "2 *shape"]:
     """Lengths [2, ...] of error bars from values [...] to the ends of their intervals [..., 2], up to low and high."""
     ends = np.clip(np.moveaxis(np.asarray(interval, float), -1, 0), low, high)

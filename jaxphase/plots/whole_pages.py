@@ -17,7 +17,7 @@ from jaxphase.plots.learning import learning_curves
 from jaxphase.plots.measured import group_labels
 from jaxphase.plots.order import binder, phase_diagram, susceptibility
 from jaxphase.plots.scaled_curves import collapse
-from jaxphase.plots.style import legend, new_figure, save_all, span
+from jaxphase.plots.style import figure_of, legend, new_figure, save_all, span
 from jaxphase.rg.families.flows import FOLLOWED, FamilyFlow
 from jaxphase.scaling import CollapseKind
 from jaxphase.scaling.moments import LEAST_SEEDS
@@ -75,7 +75,7 @@ def pages(
     data, evidence = analysis.dataset, analysis.evidence
     found = {"curves": curves(analysis), "residuals": _residuals(analysis)}
     if has_groups(data) and data.sizes["group"] > 1:
-        found["phase_diagram"] = phase_diagram(analysis).figure
+        found["phase_diagram"] = figure_of(phase_diagram(analysis))
     moments = evidence.susceptibility, evidence.binder
     if data.sizes["seed"] >= LEAST_SEEDS and all(
         np.isfinite(np.asarray(moment.value, float)).any() for moment in moments

@@ -84,7 +84,7 @@ def remark(analysis: Analysis, finding: Finding) -> str:
             if outside
         ]
         remarks += [f"{listed(ends)} the measured sizes"] if ends else []
-    if finding.mirage in (MirageKind.IN_THE_METRIC, MirageKind.IN_THE_MODEL):
+    if finding.mirage is not None and finding.mirage in (MirageKind.IN_THE_METRIC, MirageKind.IN_THE_MODEL):
         remarks.append(f"{finding.partner} says that the jump is {MIRAGES[finding.mirage]}")
     if finding.diverged:
         remarks.append(f"{finding.diverged} diverged {plural(finding.diverged, 'model')} left out")

@@ -193,7 +193,7 @@ def _mirage(analysis: Analysis, findings: Sequence[Finding]) -> str:
         return f"There is no jump that the metric alone could have made, so {name} was not asked." * bool(partner)
     if not partner:
         return "Whether the metric alone makes the jump was not tested: no continuous partner is named."
-    said = {
+    said: dict[MirageKind | None, str] = {
         MirageKind.IN_THE_METRIC: f"the jump is in the metric: {name} of the same models drifts through that size",
         MirageKind.IN_THE_MODEL: f"the jump is in the models: {name} of the same models jumps there too",
         MirageKind.UNDECIDED: f"{name} of the same models cannot tell whether the jump is in the models or the metric",
