@@ -27,12 +27,11 @@ import numpy as np
 from cells import settings
 
 import jaxphase
-from jaxphase import plots, predict, sweep
+from jaxphase import plots, predict, sweep, words
 from jaxphase.config import SweepSpec
 from jaxphase.errors import InputError
 from jaxphase.models import count_parameters
 from jaxphase.predict.measurements import standard_errors, subset
-from jaxphase.report import write_report
 from jaxphase.runtime.files import plain, write_json
 
 HERE = Path(__file__).parent
@@ -76,25 +75,25 @@ def train(spec: SweepSpec, folder: Path) -> dict:
     data = sweep.run(spec, folder, resume=True, progress=False)
     trained = time.perf_counter() - begin, time.process_time() - worked
     untrained, analysis = (jaxphase.analyze(data, order_parameter=ORDER, step=step) for step in spec.checkpoints)
-    analysis.to_json(folder / "analysis.json")
-    plots.write_figures(analysis, folder)
+    jaxphase.save_analysis(analysis, folder)
+    figures = plots.write_figures(analysis, folder)
     (folder / "report.html").unlink(missing_ok=True)
-    write_report(folder)
-    values, before = (found.dataset[ORDER].transpose("data_size", "size", "seed") for found in (analysis, untrained))
-    accuracy = analysis.dataset["accuracy"].sel(data_size=DATA_SIZES[-1]).mean("seed")
+    jaxphase.write_report(analysis, folder / "report.html", figures=figures)
+    values, before = (found.dataset[ORDER].transpose("group", "x", "seed") for found in (analysis, untrained))
+    accuracy = analysis.dataset["accuracy"].sel(group=DATA_SIZES[-1]).mean("seed")
     return {
         "params": data.params.values.tolist(),
         "mean": rounded(values.mean("seed")),
         "standard_error": rounded(values.std("seed", ddof=1) / np.sqrt(spec.seeds)),
         "accuracy": rounded(accuracy),
-        "verdict": analysis.evidence.verdict,
-        "reasons": analysis.evidence.reasons,
-        "findings": [describe(found) for found in analysis.of_order()],
-        "other_metrics": dict(Counter(f"{found.metric}: {found.kind}" for found in analysis.findings)),
+        "verdict": analysis.evidence.kind.name.lower(),
+        "reasons": words.reasons(analysis),
+        "findings": [describe(analysis, found) for found in analysis.on(ORDER)],
+        "other_metrics": dict(Counter(f"{found.metric}: {found.kind.name.lower()}" for found in analysis.findings)),
         "untrained": {
-            "mean": rounded(before.mean(("data_size", "seed"))),
-            "verdict": untrained.evidence.verdict,
-            "findings": [describe(found) for found in untrained.of_order()],
+            "mean": rounded(before.mean(("group", "seed"))),
+            "verdict": untrained.evidence.kind.name.lower(),
+            "findings": [describe(untrained, found) for found in untrained.on(ORDER)],
         },
         "diverged": int(analysis.dataset.diverged.sum()),
         "complexity_bits": data.attrs["data_entropy_bits"],
@@ -107,12 +106,17 @@ def rounded(values) -> list:
     return np.asarray(values, float).round(4).tolist()
 
 
-def describe(found) -> dict:
+def describe(analysis: jaxphase.Analysis, found: jaxphase.Finding) -> dict:
     """The numbers of a curve's verdict; None for one that is not there."""
-    names = ("critical_size", "width", "bootstrap_se", "delta_bic", "p_value")
-    numbers = {name: getattr(found, name) for name in names} | {"low": found.interval.low, "high": found.interval.high}
+    names = ("critical_size", "width", "bootstrap_se", "delta_bic")
+    numbers = {name: getattr(found, name) for name in names} | {
+        "p_value": found.straight_line_p,
+        "low": found.interval.low,
+        "high": found.interval.high,
+    }
     plain = {name: float(f"{value:.5g}") if np.isfinite(value) else None for name, value in numbers.items()}
-    return {"data_size": found.data_size, "kind": found.kind, "remark": found.remark, **plain}
+    kind = found.kind.name.lower()
+    return {"data_size": found.group, "kind": kind, "remark": words.remark(analysis, found), **plain}
 
 
 def measurements(cells: dict) -> predict.Measurements:

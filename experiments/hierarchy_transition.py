@@ -30,14 +30,12 @@ import xarray as xr
 from hierarchy import BATCH, SETTINGS, STEPS, Setting, labelled_hierarchy
 
 import jaxphase
-from jaxphase import detect, plots, predict, scaling, sweep
+from jaxphase import detect, plots, predict, scaling, sweep, words
 from jaxphase.config import SweepSpec
-from jaxphase.curves import along_data
 from jaxphase.errors import InputError
 from jaxphase.evaluate import compressed_size, entropy
-from jaxphase.report import write_report
 from jaxphase.runtime.files import plain, write_json
-from jaxphase.words.wording import SMOOTH, TRANSITIONS
+from jaxphase.words.phrases import KINDS
 
 HERE = Path(__file__).parent
 GRAMMARS, SEEDS, HELD_OUT = 4, 4, 512
@@ -88,13 +86,13 @@ def of_model_size(folder: Path) -> dict:
     """One setting along data size, and whether it sharpens with the model size. Its report is written to a folder."""
     setting = Setting(4, 3)
     data = train(setting, MODEL_SIZES)
-    analysis = jaxphase.analyze(along_data(data), order_parameter="accuracy")
+    analysis = jaxphase.analyze(data, along="data_size", order_parameter="accuracy")
     folder.mkdir(parents=True, exist_ok=True)
-    analysis.to_json(folder / "analysis.json")
-    plots.write_figures(analysis, folder)
+    jaxphase.save_analysis(analysis, folder)
+    figures = plots.write_figures(analysis, folder)
     (folder / "report.html").unlink(missing_ok=True)
-    write_report(folder)
-    accuracy = analysis.dataset["accuracy"].transpose("data_size", "size", "seed").values.astype(float)
+    jaxphase.write_report(analysis, folder / "report.html", figures=figures)
+    accuracy = analysis.dataset["accuracy"].transpose("group", "x", "seed").values.astype(float)
     return {
         "setting": setting._asdict(),
         "params": data.params.values.tolist(),
@@ -102,25 +100,25 @@ def of_model_size(folder: Path) -> dict:
         "accuracy": accuracy.mean(2).round(4).tolist(),
         "standard_error": (accuracy.std(2, ddof=1) / np.sqrt(accuracy.shape[2])).round(4).tolist(),
         "train_loss": float(data.train_loss.mean("seed").max()),
-        "findings": [describe(found, setting.scale) for found in analysis.of_order()],
-        "verdict": analysis.evidence.verdict,
-        "reasons": analysis.evidence.reasons,
+        "findings": [describe(analysis, found, setting.scale) for found in analysis.on("accuracy")],
+        "verdict": analysis.evidence.kind.name.lower(),
+        "reasons": words.reasons(analysis),
         **of_order(analysis.evidence.order, analysis.evidence.collapse),
     }
 
 
-def describe(found, scale: int) -> dict:
+def describe(analysis: jaxphase.Analysis, found: jaxphase.Finding, scale: int) -> dict:
     """The verdict on a curve along data size."""
     return {
-        "params": found.data_size,
-        "kind": found.kind,
+        "params": found.group,
+        "kind": found.kind.name.lower(),
         "critical_data_size": found.critical_size,
         "interval": list(found.interval),
         "over_scale": found.critical_size / scale,
         "width_decades": found.width,
         "delta_bic": found.delta_bic,
-        "mirage": found.mirage,
-        "remark": found.remark,
+        "mirage": "" if found.mirage is None else found.mirage.name.lower(),
+        "remark": words.remark(analysis, found),
     }
 
 
@@ -267,7 +265,7 @@ def _along_data(panel, part: dict, shades: list) -> None:
     for found, mean, error, color in zip(
         part["findings"], part["accuracy"], part["standard_error"], shades, strict=True
     ):
-        label = f"{found['params']:,} parameters: {(SMOOTH | TRANSITIONS)[found['kind']]}"
+        label = f"{found['params']:,} parameters: {KINDS[detect.CurveKind[found['kind'].upper()]]}"
         panel.errorbar(part["data_sizes"], mean, error, fmt="o-", ms=3, lw=1.2, mew=0, color=color, label=label)
         if found["critical_data_size"]:
             panel.axvspan(*np.array(found["interval"], float), color=color, alpha=0.14, lw=0)

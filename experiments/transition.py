@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import jaxphase
-from jaxphase import plots, sweep
+from jaxphase import plots, sweep, words
 from jaxphase.config import SweepSpec, log_space
 from jaxphase.runtime.files import write_json
 
@@ -32,14 +32,14 @@ def measure(seeds: int, steps: int):
     return sweep.run(spec)
 
 
-def summarise(analysis) -> dict:
+def summarize(analysis: jaxphase.Analysis) -> dict:
     """Verdict, reasons, and the numbers that they rest on."""
     evidence = analysis.evidence
     order, collapse = evidence.order, evidence.collapse
     return {
-        "verdict": evidence.verdict,
-        "reasons": evidence.reasons,
-        "headline": analysis.headline,
+        "verdict": evidence.kind.name.lower(),
+        "reasons": words.reasons(analysis),
+        "headline": words.headline(analysis),
         "width": order.width.tolist(),
         "width_se": order.width_se.tolist(),
         "sharpening": [order.sharpening, *order.sharpening_interval.tolist()],
@@ -60,8 +60,8 @@ def main() -> None:
     results = {}
     for name in ORDER_PARAMETERS:
         analysis = jaxphase.analyze(data, order_parameter=name)
-        results[name] = summarise(analysis)
-        print(f"{name}: {analysis.evidence.verdict}", *analysis.evidence.reasons, sep="\n  ", flush=True)
+        results[name] = summarize(analysis)
+        print(f"{name}: {analysis.evidence.kind.name.lower()}", *words.reasons(analysis), sep="\n  ", flush=True)
         if name == ORDER_PARAMETERS[0]:
             pages = plots.pages(analysis)
             for page in ("fluctuations", "collapse"):
