@@ -4,25 +4,36 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Array, Int, Shaped
 
 
 class Splits(NamedTuple):
-    """Rows of numbers [n, numbers], float32, or of tokens [n, positions], int32, in three disjoint splits.
+    """Rows in three disjoint splits: numbers in float32, or tokens in int32.
 
-    train is what models learn from; probe with labels fits the probes that read their representations; validation
-    with labels measures both. The first rows of train are as good a sample as any: data sizes are taken from it.
+    Attributes:
+        train: Rows that models learn from, `[n, numbers or positions]`. The first rows are as good a sample as any, and
+            data sizes are taken from the front.
+        probe: Rows that probes are fitted on, `[m, numbers or positions]`.
+        probe_labels: Their classes, `[m]`.
+        validation: Rows that models and probes are measured on, `[v, numbers or positions]`.
+        validation_labels: Their classes, `[v]`.
     """
 
-    train: np.ndarray
-    probe: np.ndarray
-    probe_labels: np.ndarray
-    validation: np.ndarray
-    validation_labels: np.ndarray
+    train: Shaped[np.ndarray | Array, "n numbers"]
+    probe: Shaped[np.ndarray | Array, "m numbers"]
+    probe_labels: Int[np.ndarray | Array, " m"]
+    validation: Shaped[np.ndarray | Array, "v numbers"]
+    validation_labels: Int[np.ndarray | Array, " v"]
 
 
 class Layout(NamedTuple):
-    """What a row is: an "image" of (rows, columns, channels), a "vector" of (numbers,), or "tokens" (positions,) of a
-    vocabulary."""
+    """What a row is.
+
+    Attributes:
+        kind: "image", "vector" or "tokens".
+        shape: (rows, columns, channels) of an image, (numbers,) of a vector, (positions,) of tokens.
+        vocabulary: Number of different tokens; 0 for images and vectors.
+    """
 
     kind: str
     shape: tuple[int, ...]
@@ -38,13 +49,20 @@ class Layout(NamedTuple):
         """Memory of a row, whose numbers and tokens have 32 bits."""
         return 4 * self.size
 
-    def unfold(self, x):
-        """Flat answers [n, numbers] as rows: themselves, or logits [n, positions, vocabulary] for tokens."""
+    def unflatten(self, x: Shaped[Array, "n numbers"]) -> Shaped[Array, "n ..."]:
+        """Shape flat outputs like rows: numbers `[n, numbers]` stay, tokens become `[n, positions, vocabulary]`."""
         return x.reshape(len(x), *self.shape, self.vocabulary) if self.vocabulary else x
 
 
 class Source(NamedTuple):
-    """Splits, layout and number of label classes; paired if rows 2 i and 2 i + 1 of train show one thing twice."""
+    """A data set.
+
+    Attributes:
+        splits: Its rows.
+        layout: What a row is.
+        classes: Number of classes of the labels.
+        paired: Whether rows 2 i and 2 i + 1 of train show the same thing twice.
+    """
 
     splits: Splits
     layout: Layout

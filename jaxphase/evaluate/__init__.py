@@ -1,18 +1,25 @@
-"""What a representation holds: probes, information and spectra, of one model; the sweep lifts them over lanes."""
+"""Measures of one representation: probes, information and spectra. A sweep applies them to many models at once.
+
+- `probe`: linear probe; `neighbors`: nearest-neighbor readout.
+- `representation`: effective rank, spectrum slope, alignment, uniformity and spread of directions.
+- `information`: entropy of labels and lower bounds on mutual information, in nats.
+- `complexity`: entropy and compressed size of data, in bits per number.
+- `metrics`: the names, long names and units of all metrics of a sweep.
+"""
 
 from jaxphase.evaluate.complexity import compressed_size, entropy
 from jaxphase.evaluate.information import info_nce_bound, label_entropy, mutual_information
-from jaxphase.evaluate.metrics import METRICS, OF_PROBE, OF_VIEWS, Metric
-from jaxphase.evaluate.neighbours import knn_accuracy, vote
-from jaxphase.evaluate.probe import Prepared, Probe, linear_probe, prepare, probe_prepared
+from jaxphase.evaluate.metrics import METRICS, PROBE_METRICS, VIEW_METRICS, Metric
+from jaxphase.evaluate.neighbors import knn_accuracy, vote_accuracy
+from jaxphase.evaluate.probe import PreparedFeatures, Probe, fit_probe, linear_probe, prepare_features
 from jaxphase.evaluate.representation import (
     Spectrum,
     SpectrumSlope,
     alignment,
     effective_rank,
     feature_std,
-    rank_of,
-    slope_of,
+    rank_of_spectrum,
+    slope_of_spectrum,
     spectrum,
     spectrum_slope,
     uniformity,
@@ -20,10 +27,10 @@ from jaxphase.evaluate.representation import (
 
 __all__ = [
     "METRICS",
-    "OF_PROBE",
-    "OF_VIEWS",
+    "PROBE_METRICS",
+    "VIEW_METRICS",
     "Metric",
-    "Prepared",
+    "PreparedFeatures",
     "Probe",
     "Spectrum",
     "SpectrumSlope",
@@ -32,17 +39,17 @@ __all__ = [
     "effective_rank",
     "entropy",
     "feature_std",
+    "fit_probe",
     "info_nce_bound",
     "knn_accuracy",
     "label_entropy",
     "linear_probe",
     "mutual_information",
-    "prepare",
-    "probe_prepared",
-    "rank_of",
-    "slope_of",
+    "prepare_features",
+    "rank_of_spectrum",
+    "slope_of_spectrum",
     "spectrum",
     "spectrum_slope",
     "uniformity",
-    "vote",
+    "vote_accuracy",
 ]

@@ -4,15 +4,20 @@ from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """Long name and unit, as written on an axis."""
+    """How a metric is written on an axis.
+
+    Attributes:
+        long_name: Its name in words.
+        units: Its unit.
+    """
 
     long_name: str
     units: str
 
 
-# What readouts of the representation give, and what two views of a row do.
-OF_PROBE = ("accuracy", "probe_cross_entropy", "mutual_information", "effective_capacity", "knn_accuracy")
-OF_VIEWS = ("alignment", "info_nce")
+# Metrics that need a readout fitted on the representation, and those that need two views of each row.
+PROBE_METRICS = ("accuracy", "probe_cross_entropy", "mutual_information", "effective_capacity", "knn_accuracy")
+VIEW_METRICS = ("alignment", "info_nce")
 METRICS = {
     "train_loss": Metric("training loss", "per-sample objective"),
     "val_loss": Metric("validation loss", "per-sample objective"),
@@ -22,7 +27,7 @@ METRICS = {
     "effective_rank": Metric("effective rank (RankMe)", "dimensions"),
     "generalization_gap": Metric("generalization gap", "validation loss - training loss"),
     "effective_capacity": Metric("effective capacity (probe degrees of freedom)", "dimensions"),
-    "knn_accuracy": Metric("nearest-neighbour accuracy", "fraction of held-out samples"),
+    "knn_accuracy": Metric("nearest-neighbor accuracy", "fraction of held-out samples"),
     "spectrum_slope": Metric("spectrum slope (alpha-ReQ)", "decades per decade"),
     "alignment": Metric("alignment of two views", "squared distance"),
     "uniformity": Metric("uniformity", "log potential"),

@@ -1,4 +1,9 @@
-"""Model families whose padded and unpadded selves are the same function."""
+"""Model families that compute the same function whether or not their arrays are padded to a larger width.
+
+- `family`: how to build a model, what it returns, and from a number of parameters to a width and back.
+- `mlp`, `resnet`, `transformer`: the models; `stack`: what residual models share; `heads`: the projector.
+- `layers`: layers that are exact under padding; `parametrization`: how scales follow the width and depth (muP).
+"""
 
 from jaxphase.models.family import Family, Head, count_parameters, width_for
 from jaxphase.models.mlp import MLP
@@ -13,4 +18,16 @@ FAMILIES = {
     "vit": Family(ViT, ("image",), lambda head_size=8, **_: head_size),
 }
 
-__all__ = ["FAMILIES", "PARAMETRIZATIONS", "Family", "Head", "Parametrization", "count_parameters", "width_for"]
+__all__ = [
+    "FAMILIES",
+    "MLP",
+    "PARAMETRIZATIONS",
+    "Family",
+    "Head",
+    "Parametrization",
+    "ResNet",
+    "Transformer",
+    "ViT",
+    "count_parameters",
+    "width_for",
+]

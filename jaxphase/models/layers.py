@@ -1,26 +1,26 @@
-"""Layers that a padded model shares with its unpadded self, number for number.
+"""Layers that compute the same numbers whether or not the model is padded.
 
-A model narrower than its arrays carries zeros in the unused rows and columns. A layer is exact under such padding when
-its output there is zero, and when its live output does not depend, in value AND in gradient, on how many zeros follow.
-Matrix products are; statistics over features must count live features only, which is what `PerModel` numbers are for,
-or features in groups of one size, which are live or padding as a whole. Activations must map 0 to 0 (gelu, relu, silu
-and tanh do). Along every axis of an array the live entries come first.
+A model narrower than its arrays has zeros in the unused rows and columns. A layer is exact under such padding if its
+output there is zero and its live output does not depend, in value AND in gradient, on how many zeros follow. Matrix
+products are exact. Statistics over features must count live features only, for which there are `PerModel` numbers, or
+features in groups of one size, which are live or padding as a whole. Activations must map 0 to 0, as gelu, relu, silu
+and tanh do. Along every axis of an array the live entries come first.
 
-Parameters are NumPy arrays drawn by the constructor, at the model's true width, from a NumPy generator: nothing to
-compile, and the same generator gives the same numbers whatever the model is padded to later.
+Parameters are NumPy arrays that the constructor draws from a NumPy generator, at the true width of the model. There is
+nothing to compile, and the same generator gives the same numbers whatever the model is padded to later.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float, Shaped
 
 from jaxphase.models.parametrization import Parametrization, normal
 
 
 class PerModel(nnx.Variable):
-    """A number that belongs to one model of a family and is not trained: its width, a scale that follows from it."""
+    """A number of one model of a family that is not trained, such as its width or a scale that follows from it."""
 
 
 class Dense(nnx.Module):
@@ -35,15 +35,15 @@ class Dense(nnx.Module):
         rng: np.random.Generator | None,
         *,
         bias: bool = True,
-    ):
+    ) -> None:
         self.kernel = nnx.Param(normal(rng, (inputs, outputs), scheme.init_std(role, inputs)), role=role)
-        of_bias = "vector" if role in ("input", "hidden") else "finite"
-        self.bias = nnx.Param(np.zeros(outputs, np.float32), role=of_bias) if bias else None
+        bias_role = "vector" if role in ("input", "hidden") else "finite"
+        self.bias = nnx.Param(np.zeros(outputs, np.float32), role=bias_role) if bias else None
         # Only a readout's scale depends on the width; a product with one would be a pass over the activations.
         self.scale = PerModel(np.float32(scheme.forward(role, inputs))) if role == "readout" else None
 
-    def __call__(self, x: Array) -> Array:
-        """[..., inputs] -> [..., outputs]."""
+    def __call__(self, x: Float[Array, "*lead inputs"]) -> Float[Array, "*lead outputs"]:
+        """Map the last axis."""
         product = x @ self.kernel[...]
         scaled = product if self.scale is None else product * self.scale[...]
         return scaled if self.bias is None else scaled + self.bias[...]
@@ -52,15 +52,15 @@ class Dense(nnx.Module):
 class Convolution(nnx.Module):
     """3 x 3 convolution with a border of zeros, as one matrix product of the nine shifted images.
 
-    A convolution with a kernel for every lane is a grouped one, of which XLA's gradients are slow on every platform.
+    With a kernel for every model XLA would make a grouped convolution, whose gradients are slow on every platform.
     """
 
-    def __init__(self, inputs: int, outputs: int, scheme: Parametrization, rng: np.random.Generator | None):
+    def __init__(self, inputs: int, outputs: int, scheme: Parametrization, rng: np.random.Generator | None) -> None:
         std = scheme.init_std("hidden", 9 * inputs)
         self.kernel = nnx.Param(normal(rng, (9, inputs, outputs), std), role="hidden")
 
-    def __call__(self, x: Array) -> Array:
-        """[n, rows, columns, inputs] -> [n, rows, columns, outputs]."""
+    def __call__(self, x: Float[Array, "n rows columns inputs"]) -> Float[Array, "n rows columns outputs"]:
+        """Convolve images."""
         rows, columns = x.shape[1:3]
         bordered = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         shifted = [bordered[:, i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
@@ -71,21 +71,21 @@ class Convolution(nnx.Module):
 class RMSNorm(nnx.Module):
     """y = gain * x / sqrt(mean(x**2)), the mean over live features (Zhang & Sennrich 2019).
 
-    Padding adds zeros to the sum of squares, and the gradient of a square is zero at zero: dividing by the number of
-    live features is all it takes to be exact.
+    Padding adds zeros to the sum of squares, and the gradient of a square is zero at zero, so dividing by the number of
+    live features makes it exact.
     """
 
-    def __init__(self, features: int, role: str = "vector", epsilon: float = 1e-6):
+    def __init__(self, features: int, role: str = "vector", epsilon: float = 1e-6) -> None:
         self.gain = nnx.Param(np.ones(features, np.float32), role=role)
         self.live = PerModel(np.float32(features))
         self.epsilon = epsilon
 
-    def __call__(self, x: Array) -> Array:
-        """[..., features] -> [..., features]."""
-        return self.normalise(x) * self.gain[...]
+    def __call__(self, x: Float[Array, "*lead features"]) -> Float[Array, "*lead features"]:
+        """Normalize the last axis and multiply by the gain."""
+        return self.normalize(x) * self.gain[...]
 
-    def normalise(self, x: Array) -> Array:
-        """Without the gain."""
+    def normalize(self, x: Float[Array, "*lead features"]) -> Float[Array, "*lead features"]:
+        """Normalize without the gain."""
         mean_square = jnp.sum(x * x, axis=-1, keepdims=True) / self.live[...]
         return x * jax.lax.rsqrt(mean_square + self.epsilon)
 
@@ -93,16 +93,16 @@ class RMSNorm(nnx.Module):
 class GroupNorm(nnx.Module):
     """Zero mean and unit variance of every group of `size` features, over the positions too (Wu & He 2018).
 
-    The size of a group is fixed and not their number, so that padding makes whole groups of zeros.
+    The size of a group is fixed rather than their number, so that padding makes whole groups of zeros.
     """
 
-    def __init__(self, features: int, size: int, epsilon: float = 1e-5):
+    def __init__(self, features: int, size: int, epsilon: float = 1e-5) -> None:
         self.gain = nnx.Param(np.ones(features, np.float32), role="vector")
         self.shift = nnx.Param(np.zeros(features, np.float32), role="vector")
         self.size, self.epsilon = size, epsilon
 
-    def __call__(self, x: Array) -> Array:
-        """[n, ..., features] -> [n, ..., features]."""
+    def __call__(self, x: Float[Array, "n *positions features"]) -> Float[Array, "n *positions features"]:
+        """Normalize every group of every row."""
         groups = x.reshape(len(x), -1, x.shape[-1] // self.size, self.size)
         groups = groups - jnp.mean(groups, axis=(1, 3), keepdims=True)
         variance = jnp.mean(groups * groups, axis=(1, 3), keepdims=True)
@@ -112,7 +112,7 @@ class GroupNorm(nnx.Module):
 class Attention(nnx.Module):
     """Multi-head self-attention with heads of one size, of which a narrower model has fewer (Vaswani et al. 2017).
 
-    No bias: that of the keys has a gradient of exactly zero, whose rounding Adam would magnify.
+    There is no bias: that of the keys has a gradient of exactly zero, whose rounding Adam would magnify.
     """
 
     def __init__(
@@ -124,18 +124,18 @@ class Attention(nnx.Module):
         *,
         causal: bool,
         rotary: bool,
-    ):
+    ) -> None:
         self.query, self.key, self.value, self.out = (
             Dense(width, width, "hidden", scheme, rng, bias=False) for _ in range(4)
         )
         self.head_size, self.causal, self.rotary = head_size, causal, rotary
 
-    def __call__(self, x: Array) -> Array:
-        """[n, positions, width] -> [n, positions, width]."""
+    def __call__(self, x: Float[Array, "n positions width"]) -> Float[Array, "n positions width"]:
+        """Attend and map the heads to the stream."""
         return self.out(self.mix(x))
 
-    def mix(self, x: Array) -> Array:
-        """What every head found, side by side: [n, positions, width]."""
+    def mix(self, x: Float[Array, "n positions width"]) -> Float[Array, "n positions width"]:
+        """Compute the outputs of all heads, side by side."""
         n, positions, width = x.shape
         query, key, value = (
             layer(x).reshape(n, positions, width // self.head_size, self.head_size)
@@ -149,8 +149,8 @@ class Attention(nnx.Module):
         return jnp.einsum("nhts,nshd->nthd", jax.nn.softmax(score), value).reshape(x.shape)
 
 
-def rotate(x: Array) -> Array:
-    """Rotary positions of [n, positions, heads, size] (Su et al. 2021): pairs of features turn with the position."""
+def rotate(x: Float[Array, "n positions heads size"]) -> Float[Array, "n positions heads size"]:
+    """Rotate pairs of features by an angle that grows with the position (rotary positions, Su et al. 2021)."""
     size = x.shape[-1]
     angle = np.arange(x.shape[1])[:, None, None] * 10_000.0 ** (-np.arange(0, size, 2) / size)
     cosine, sine = jnp.asarray(np.cos(angle), x.dtype), jnp.asarray(np.sin(angle), x.dtype)
@@ -158,15 +158,17 @@ def rotate(x: Array) -> Array:
     return jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], axis=-1).reshape(x.shape)
 
 
-def patches(images: Array, side: int) -> Array:
-    """[n, rows, columns, channels] -> [n, positions, side * side * channels], squares from left to right, then down."""
+def patches(images: Shaped[Array, "n rows columns channels"], side: int) -> Shaped[Array, "n positions values"]:
+    """Cut images into squares of side x side pixels, from left to right, then down."""
     n, rows, columns, channels = images.shape
     squares = images.reshape(n, rows // side, side, columns // side, side, channels).swapaxes(2, 3)
     return squares.reshape(n, -1, side * side * channels)
 
 
-def from_patches(squares: Array, shape: tuple[int, int, int], side: int) -> Array:
-    """The images [n, rows, columns, channels] that `patches` took apart."""
+def from_patches(
+    squares: Shaped[Array, "n positions values"], shape: tuple[int, ...], side: int
+) -> Shaped[Array, "n rows columns channels"]:
+    """Put the images together that `patches` cut."""
     rows, columns, channels = shape
     squares = squares.reshape(len(squares), rows // side, columns // side, side, side, channels).swapaxes(2, 3)
     return squares.reshape(len(squares), *shape)

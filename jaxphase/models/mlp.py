@@ -1,9 +1,9 @@
-"""Multilayer perceptron: blocks of dense, RMSNorm, GELU; the encoder's output is the representation."""
+"""Multilayer perceptron: blocks of a dense layer, RMSNorm and GELU; the encoder's output is the representation."""
 
 import jax
 import numpy as np
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float, Shaped
 
 from jaxphase.data.source import Layout
 from jaxphase.models.family import Head
@@ -13,14 +13,16 @@ from jaxphase.models.parametrization import Parametrization
 
 
 class Block(nnx.Module):
-    """Dense, RMSNorm, GELU."""
+    """Dense layer, RMSNorm and GELU."""
 
-    def __init__(self, inputs: int, width: int, role: str, scheme: Parametrization, rng: np.random.Generator | None):
+    def __init__(
+        self, inputs: int, width: int, role: str, scheme: Parametrization, rng: np.random.Generator | None
+    ) -> None:
         self.dense = Dense(inputs, width, role, scheme, rng)
         self.norm = RMSNorm(width)
 
-    def __call__(self, x: Array) -> Array:
-        """[..., inputs] -> [..., width]."""
+    def __call__(self, x: Float[Array, "*lead inputs"]) -> Float[Array, "*lead width"]:
+        """Map the last axis."""
         return jax.nn.gelu(self.norm(self.dense(x)))
 
 
@@ -33,7 +35,7 @@ class MLP(nnx.Module):
 
     def __init__(
         self,
-        reads: Layout,
+        input_layout: Layout,
         head: Head,
         width: int,
         rng: np.random.Generator | None,
@@ -41,37 +43,38 @@ class MLP(nnx.Module):
         *,
         depth: int = 2,
         bottleneck: int = 0,
-    ):
+    ) -> None:
         def stack(features: int) -> list[Block]:
             return [
                 Block(width if i else features, width, "hidden" if i else "input", scheme, rng) for i in range(depth)
             ]
 
-        self.reads, self.answer = reads, head
+        self.input_layout, self.output = input_layout, head
         code = [Dense(width, bottleneck, "readout", scheme, rng)] if bottleneck else []
-        self.encoder = nnx.List(stack(reads.size * max(reads.vocabulary, 1)) + code)
+        self.encoder = nnx.List([*stack(outputs_of(input_layout)), *code])
         if head.layout is None:
             self.projector = Projector(bottleneck or width, head.dims, scheme, rng)
         else:
             mirror = stack(bottleneck) if bottleneck else []
             self.decoder = nnx.List([*mirror, Dense(width, outputs_of(head.layout), "readout", scheme, rng)])
 
-    def numbers(self, rows: Array) -> Array:
-        """What the first layer reads [n, inputs]: the rows, or their tokens as one-hot vectors."""
-        return jax.nn.one_hot(rows, self.reads.vocabulary).reshape(len(rows), -1) if self.reads.vocabulary else rows
+    def numbers(self, rows: Shaped[Array, "n values"]) -> Float[Array, "n inputs"]:
+        """Make what the first layer reads: the rows themselves, or their tokens as one-hot vectors."""
+        vocabulary = self.input_layout.vocabulary
+        return jax.nn.one_hot(rows, vocabulary).reshape(len(rows), -1) if vocabulary else rows
 
-    def encode(self, rows: Array) -> Array:
-        """Representation [n, features] of rows [n, numbers or positions]: the last hidden layer, or the bottleneck."""
+    def encode(self, rows: Shaped[Array, "n values"]) -> Float[Array, "n features"]:
+        """Compute the representation, the last hidden layer or the bottleneck."""
         x = self.numbers(rows)
         for layer in self.encoder:
             x = layer(x)
         return x
 
-    def __call__(self, rows: Array) -> Array:
-        """What the head is asked for."""
+    def __call__(self, rows: Shaped[Array, "n values"]) -> Float[Array, "n ..."]:
+        """Compute what the head asks for."""
         x = self.encode(rows)
-        if self.answer.layout is None:
+        if self.output.layout is None:
             return self.projector(x)
         for layer in self.decoder:
             x = layer(x)
-        return self.answer.layout.unfold(x)
+        return self.output.layout.unflatten(x)

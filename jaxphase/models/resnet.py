@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float
 
 from jaxphase.data.source import Layout
 from jaxphase.models.family import Head
@@ -13,7 +13,7 @@ from jaxphase.models.stack import Patches, Stack
 
 
 class Block(nnx.Module):
-    """Twice GroupNorm, GELU and a 3 x 3 convolution, added to what came in."""
+    """Twice GroupNorm, GELU and a 3 x 3 convolution, added to the input."""
 
     def __init__(
         self,
@@ -23,13 +23,13 @@ class Block(nnx.Module):
         branch: float,
         scheme: Parametrization,
         rng: np.random.Generator | None,
-    ):
+    ) -> None:
         self.norms = nnx.List([GroupNorm(width, group_size) for _ in range(2)])
         self.convolutions = nnx.List([Convolution(width, width, scheme, rng) for _ in range(2)])
         self.sides, self.branch = sides, branch
 
-    def __call__(self, x: Array) -> Array:
-        """[n, positions, width] -> [n, positions, width]."""
+    def __call__(self, x: Float[Array, "n positions width"]) -> Float[Array, "n positions width"]:
+        """Add the change that the block makes."""
         change = x.reshape(len(x), *self.sides, -1)
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
             change = convolution(jax.nn.gelu(norm(change)))
@@ -41,7 +41,7 @@ class ResNet(Stack):
 
     def __init__(
         self,
-        reads: Layout,
+        input_layout: Layout,
         head: Head,
         width: int,
         rng: np.random.Generator | None,
@@ -51,10 +51,10 @@ class ResNet(Stack):
         patch: int = 2,
         group_size: int = 4,
         bottleneck: int = 0,
-    ):
-        rows, columns, _ = reads.shape
+    ) -> None:
+        rows, columns, _ = input_layout.shape
         super().__init__(
-            Patches(reads, patch, width, scheme, rng),
+            Patches(input_layout, patch, width, scheme, rng),
             lambda: Block(width, (rows // patch, columns // patch), group_size, scheme.branch(depth), scheme, rng),
             *(head, width, rng, scheme, depth, bottleneck),
         )

@@ -1,22 +1,22 @@
-"""Pre-norm transformer: of tokens, and of the patches of an image (ViT)."""
+"""Pre-norm transformers, of tokens and of the patches of an image (ViT)."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float, Int
 
 from jaxphase.data.source import Layout
 from jaxphase.models.family import Head
 from jaxphase.models.layers import Attention, Dense, RMSNorm
 from jaxphase.models.parametrization import Parametrization, normal
-from jaxphase.models.stack import PLACE_STD, Patches, Stack
+from jaxphase.models.stack import POSITION_STD, Patches, Stack
 
 
 class Block(nnx.Module):
-    """Attention and a perceptron of four times the width, each on the RMS-normalised stream and added to it.
+    """Attention and a perceptron of four times the width, each on the RMS-normalized stream and added to it.
 
-    RMSNorm, whose gain could be moved into the next matrix, makes any rotation of the stream a symmetry.
+    The gain of RMSNorm could be moved into the next matrix, so any rotation of the stream is a symmetry.
     """
 
     def __init__(
@@ -29,37 +29,46 @@ class Block(nnx.Module):
         head_size: int,
         causal: bool,
         rotary: bool,
-    ):
+    ) -> None:
         self.attention_norm, self.perceptron_norm = RMSNorm(width), RMSNorm(width)
         self.attention = Attention(width, head_size, scheme, rng, causal=causal, rotary=rotary)
         self.up = Dense(width, 4 * width, "hidden", scheme, rng)
         self.down = Dense(4 * width, width, "hidden", scheme, rng)
         self.branch = branch
 
-    def __call__(self, x: Array) -> Array:
-        """[n, positions, width] -> [n, positions, width]."""
+    def __call__(self, x: Float[Array, "n positions width"]) -> Float[Array, "n positions width"]:
+        """Add the changes that attention and the perceptron make."""
         x = x + self.branch * self.attention(self.attention_norm(x))
         return x + self.branch * self.down(jax.nn.gelu(self.up(self.perceptron_norm(x))))
 
 
 class Tokens(nnx.Module):
-    """A stem that looks every token up in a table, and adds a learned vector for the position unless that is rotary."""
+    """A stem that looks every token up in a table and, if not rotary, adds a learned vector for the position."""
 
     def __init__(
-        self, reads: Layout, width: int, rng: np.random.Generator | None, scheme: Parametrization, *, places: bool
-    ):
-        self.sides = reads.shape
-        (self.positions,) = reads.shape
-        self.table = nnx.Param(normal(rng, (reads.vocabulary, width), scheme.init_std("input", 1)), role="input")
-        self.place = nnx.Param(normal(rng, (self.positions, width), PLACE_STD), role="input") if places else None
+        self,
+        input_layout: Layout,
+        width: int,
+        rng: np.random.Generator | None,
+        scheme: Parametrization,
+        *,
+        rotary: bool,
+    ) -> None:
+        self.sides = input_layout.shape
+        (self.positions,) = input_layout.shape
+        table = normal(rng, (input_layout.vocabulary, width), scheme.init_std("input", 1))
+        self.table = nnx.Param(table, role="input")
+        self.place = None if rotary else nnx.Param(normal(rng, (self.positions, width), POSITION_STD), role="input")
 
-    def __call__(self, tokens: Array) -> Array:
-        """[n, positions] -> [n, positions, width]."""
+    def __call__(self, tokens: Int[Array, "n positions"]) -> Float[Array, "n positions width"]:
+        """Embed tokens."""
         found = jnp.take(self.table[...], tokens, axis=0)
         return found if self.place is None else found + self.place[...]
 
-    def join(self, logits: Array, layout: Layout) -> Array:
-        """Logits [n, positions, vocabulary] are what a row of tokens is given back as."""
+    def join(
+        self, logits: Float[Array, "n positions vocabulary"], layout: Layout
+    ) -> Float[Array, "n positions vocabulary"]:
+        """Return logits as they are."""
         return logits
 
 
@@ -68,7 +77,7 @@ class Transformer(Stack):
 
     def __init__(
         self,
-        reads: Layout,
+        input_layout: Layout,
         head: Head,
         width: int,
         rng: np.random.Generator | None,
@@ -79,10 +88,10 @@ class Transformer(Stack):
         causal: int = 0,
         rotary: int = 0,
         bottleneck: int = 0,
-    ):
+    ) -> None:
         options = {"head_size": head_size, "causal": bool(causal), "rotary": bool(rotary)}
         super().__init__(
-            Tokens(reads, width, rng, scheme, places=not rotary),
+            Tokens(input_layout, width, rng, scheme, rotary=bool(rotary)),
             lambda: Block(width, scheme.branch(depth), scheme, rng, **options),
             *(head, width, rng, scheme, depth, bottleneck),
         )
@@ -93,7 +102,7 @@ class ViT(Stack):
 
     def __init__(
         self,
-        reads: Layout,
+        input_layout: Layout,
         head: Head,
         width: int,
         rng: np.random.Generator | None,
@@ -103,10 +112,10 @@ class ViT(Stack):
         head_size: int = 8,
         patch: int = 2,
         bottleneck: int = 0,
-    ):
+    ) -> None:
         options = {"head_size": head_size, "causal": False, "rotary": False}
         super().__init__(
-            Patches(reads, patch, width, scheme, rng),
+            Patches(input_layout, patch, width, scheme, rng),
             lambda: Block(width, scheme.branch(depth), scheme, rng, **options),
             *(head, width, rng, scheme, depth, bottleneck),
         )

@@ -1,10 +1,12 @@
-"""Masked modelling: reconstruct what is hidden of a row from what is visible (Devlin et al. 2019; He et al. 2022)."""
+"""Masked modeling: reconstruct what is hidden of a row from what is visible (Devlin et al. 2019; He et al. 2022)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float, Key, Shaped
 
 from jaxphase.data import augment
 from jaxphase.data.source import Layout
@@ -18,8 +20,13 @@ class MaskedModeling:
     """Mean squared error on hidden numbers, or cross-entropy in nats on hidden tokens, of each row.
 
     Every `patch` x `patch` square of an image, number of a vector or token is hidden with probability `mask_fraction`.
-    Of images and vectors the model sees the numbers, 0 where hidden, and one channel more: 1 where they are visible.
-    Hidden tokens are one token more than the vocabulary has.
+    Of images and vectors the model reads the numbers, 0 where hidden, and a channel that is 1 where they are visible.
+    A hidden token is replaced by one that the vocabulary does not have.
+
+    Attributes:
+        layout: What a row is.
+        mask_fraction: Probability that a patch, number or token is hidden.
+        patch: Side of a patch of an image, in pixels.
     """
 
     layout: Layout
@@ -28,7 +35,7 @@ class MaskedModeling:
 
     paired = False  # a loss of single rows
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.mask_fraction < 1:
             raise InputError(f"mask_fraction is {self.mask_fraction}: give a fraction between 0 and 1, such as 0.5.")
         sides = self.layout.shape[:2] if self.layout.kind == "image" else ()
@@ -36,8 +43,8 @@ class MaskedModeling:
             raise InputError(f"patch is {self.patch}: give a divisor of the image's sides {sides}.")
 
     @property
-    def reads(self) -> Layout:
-        """Rows that the model reads."""
+    def input_layout(self) -> Layout:
+        """What the model reads."""
         kind, shape, vocabulary = self.layout
         if kind == "image":
             return Layout(kind, (*shape[:2], shape[2] + 1))
@@ -45,34 +52,36 @@ class MaskedModeling:
 
     @property
     def head(self) -> Head:
-        """What the model gives back."""
+        """What the model returns."""
         return Head(self.layout)
 
-    def inputs(self, rows: Array, key: Array) -> Array:
-        """What the model reads of rows in training."""
-        return self._masked(rows, key)[0]
+    def inputs(self, rows: Shaped[Array, "n values"], *, key: Key[Array, ""]) -> Shaped[Array, "n inputs"]:
+        """Make what the model reads in training."""
+        return self._mask(rows, key)[0]
 
-    def loss(self, model, rows: Array, key: Array) -> Array:
-        """Error per row [n], averaged over what is hidden, of rows [n, numbers or positions]."""
-        seen, hidden = self._masked(rows, key)
-        answers = model(seen)
-        error = cross_entropy(answers, rows) if self.layout.kind == "tokens" else jnp.square(answers - rows)
+    def loss(
+        self, model: Callable[[Array], Array], rows: Shaped[Array, "n values"], *, key: Key[Array, ""]
+    ) -> Float[Array, " n"]:
+        """Compute the error of each row, averaged over what is hidden."""
+        inputs, hidden = self._mask(rows, key)
+        outputs = model(inputs)
+        error = cross_entropy(outputs, rows) if self.layout.kind == "tokens" else jnp.square(outputs - rows)
         return jnp.sum(error * hidden, axis=-1) / jnp.maximum(jnp.sum(hidden, axis=-1), 1)
 
-    def represent(self, model, rows: Array) -> Array:
-        """Representation [n, features] of whole rows."""
-        return model.encode(rows if self.layout.kind == "tokens" else self.view(rows, jnp.ones_like(rows)))
+    def represent(self, model: Any, rows: Shaped[Array, "n values"]) -> Float[Array, "n features"]:
+        """Compute the features of whole rows."""
+        return model.encode(rows if self.layout.kind == "tokens" else self.with_mask(rows, jnp.ones_like(rows)))
 
-    def view(self, rows: Array, visible: Array) -> Array:
-        """What the model reads [n, numbers of `reads`] when only the `visible` numbers (1 or 0) are shown."""
+    def with_mask(self, rows: Float[Array, "n values"], visible: Float[Array, "n values"]) -> Float[Array, "n inputs"]:
+        """Set hidden numbers to 0 and append the channel that says which are visible (1) or hidden (0)."""
         if self.layout.kind == "vector":
             return jnp.concatenate([rows * visible, visible], axis=-1)
-        images = (len(rows), *self.layout.shape)
-        seen = [(rows * visible).reshape(images), visible.reshape(images)[..., :1]]
-        return jnp.concatenate(seen, axis=-1).reshape(len(rows), -1)
+        shape = (len(rows), *self.layout.shape)
+        channels = [(rows * visible).reshape(shape), visible.reshape(shape)[..., :1]]
+        return jnp.concatenate(channels, axis=-1).reshape(len(rows), -1)
 
-    def draw_mask(self, key: Array, n: int) -> Array:
-        """1 where a number is hidden [n, numbers]. One random byte a patch: the fraction is met to 1/256."""
+    def draw_mask(self, n: int, *, key: Key[Array, ""]) -> Float[Array, "n values"]:
+        """Draw 1 where a number is hidden, 0 elsewhere; one random byte for a patch meets the fraction to 1/256."""
         threshold = min(round(256 * self.mask_fraction), 255)
         if self.layout.kind == "vector":
             return (jax.random.bits(key, (n, *self.layout.shape), jnp.uint8) < threshold).astype(jnp.float32)
@@ -82,9 +91,11 @@ class MaskedModeling:
             hidden = jnp.repeat(hidden, times, axis=axis)
         return hidden.reshape(n, -1).astype(jnp.float32)
 
-    def _masked(self, rows: Array, key: Array) -> tuple[Array, Array]:
-        """What is seen of rows, and what of them is hidden."""
+    def _mask(
+        self, rows: Shaped[Array, "n values"], key: Key[Array, ""]
+    ) -> tuple[Shaped[Array, "n inputs"], Shaped[Array, "n values"]]:
+        """Make what the model reads, and say what of the rows is hidden."""
         if self.layout.kind == "tokens":
-            return augment.mask_tokens(key, rows, self.mask_fraction, self.layout.vocabulary)
-        hidden = self.draw_mask(key, len(rows))
-        return self.view(rows, 1 - hidden), hidden
+            return augment.mask_tokens(rows, self.mask_fraction, self.layout.vocabulary, key=key)
+        hidden = self.draw_mask(len(rows), key=key)
+        return self.with_mask(rows, 1 - hidden), hidden

@@ -1,10 +1,9 @@
 """Connected clusters on square lattices with periodic edges: labels, sizes, and whether one winds around the torus.
 
-Sites point at smaller sites of their cluster until all point at the smallest: trees are hooked on each other where a
-bond joins them and shortened by half in every round, so rounds grow with the logarithm of the longest path (Shiloach &
-Vishkin 1982, J. Algorithms 3, 57; in the form of Zhang, Azad & Hu 2020, SIAM PP, 46). A batch is one array of sites,
-and costs the rounds of its slowest lattice, which are hardly more than those of any other; a CPU takes as many lattices
-at a time as its cache holds.
+Every site points at a smaller site of its cluster until all point at the smallest. In each round, trees are hooked onto
+each other where a bond joins them, and paths are halved, so rounds grow with the logarithm of the longest path
+(Shiloach & Vishkin 1982, J. Algorithms 3, 57; in the form of Zhang, Azad & Hu 2020, SIAM PP, 46). A batch is one array
+of sites and takes as many rounds as its slowest lattice. A CPU takes as many lattices at a time as its cache holds.
 """
 
 import math
@@ -12,76 +11,114 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Int
 
-CACHED = 1 << 14  # sites
+_SITES_IN_CACHE = 1 << 14
 
 
 class Wrapping(NamedTuple):
-    """Clusters `labels` `[..., height, width]` and, `[...]`, whether any closes on itself around the torus."""
+    """Clusters, and whether any of them closes on itself around the torus.
 
-    labels: jax.Array
-    horizontal: jax.Array
-    vertical: jax.Array
+    Attributes:
+        labels: A site of the cluster that each site belongs to, `[..., height, width]`.
+        horizontal: Whether a cluster wraps along the rows, `[...]`.
+        vertical: Whether a cluster wraps along the columns, `[...]`.
+    """
+
+    labels: Int[Array, "*lattices height width"]
+    horizontal: Bool[Array, "*lattices"]
+    vertical: Bool[Array, "*lattices"]
 
 
 @jax.jit
-def label(right, down):
-    """The first site of the cluster that each site belongs to, int32 `[..., height, width]`, counted along the rows.
+def label(
+    right: Bool[ArrayLike, "*lattices height width"], down: Bool[ArrayLike, "*lattices height width"]
+) -> Int[Array, "*lattices height width"]:
+    """Label each site with the first site of its cluster, counted along the rows.
 
-    right, down: bool `[..., height, width]`, whether a site is bound to the next one in its row and in its column; the
-    last is followed by the first, so False there leaves that edge open.
+    Args:
+        right: Whether a site is bound to the next one in its row, `[..., height, width]`. The last site is followed by
+            the first; False there leaves that edge open.
+        down: Whether a site is bound to the next one in its column, of the same shape.
+
+    Returns:
+        Labels, int32 `[..., height, width]`.
     """
-    *lead, height, width = jnp.shape(right)
+    right, down = jnp.asarray(right), jnp.asarray(down)
+    *lead, height, width = right.shape
     count = math.prod(lead)
-    at_once = max(CACHED // (height * width), 1) if jax.default_backend() == "cpu" else max(count, 1)
-    parts = -(-count // at_once)
-    at_once = -(-count // max(parts, 1))
+    most = max(_SITES_IN_CACHE // (height * width), 1) if jax.default_backend() == "cpu" else max(count, 1)
+    chunks = -(-count // most)
+    chunk = -(-count // max(chunks, 1))
 
-    def in_parts(bound):
-        filled = jnp.pad(jnp.reshape(bound, (count, height, width)), [(0, parts * at_once - count), (0, 0), (0, 0)])
-        return filled.reshape(parts, at_once, height, width)
+    def in_chunks(bound: Bool[Array, "*lattices height width"]) -> Bool[Array, "chunks chunk height width"]:
+        filled = jnp.pad(jnp.reshape(bound, (count, height, width)), [(0, chunks * chunk - count), (0, 0), (0, 0)])
+        return filled.reshape(chunks, chunk, height, width)
 
-    labels = jax.lax.map(lambda bonds: _label_together(*bonds), (in_parts(right), in_parts(down)))
+    labels = jax.lax.map(lambda bonds: _label_together(*bonds), (in_chunks(right), in_chunks(down)))
     return labels.reshape(-1, height, width)[:count].reshape(*lead, height, width)
 
 
 @jax.jit
-def sizes(labels, occupied=None):
-    """Sites in the cluster of each label, int32 `[..., height * width]`, 0 where a site names no cluster.
+def sizes(
+    labels: Int[ArrayLike, "*lattices height width"], occupied: Bool[ArrayLike, "*lattices height width"] | None = None
+) -> Int[Array, "*lattices sites"]:
+    """Count the sites of each cluster.
 
-    labels: `[..., height, width]` from `label`. occupied: bool of the same shape, the sites that count; all if None.
+    Args:
+        labels: From `label`, `[..., height, width]`.
+        occupied: The sites that count, of the same shape; all if None.
+
+    Returns:
+        Sites in the cluster of each label, int32 `[..., height * width]`; 0 where a site names no cluster.
     """
+    labels = jnp.asarray(labels)
     *lead, height, width = labels.shape
     flat = labels.reshape(-1, height * width)
     start = jnp.arange(len(flat), dtype=jnp.int32)[:, None] * (height * width)
-    count = jnp.ones_like(flat) if occupied is None else occupied.reshape(flat.shape).astype(jnp.int32)
+    count = (
+        jnp.ones_like(flat) if occupied is None else jnp.reshape(jnp.asarray(occupied), flat.shape).astype(jnp.int32)
+    )
     return jnp.zeros(flat.size, jnp.int32).at[flat + start].add(count).reshape(*lead, height * width)
 
 
 @jax.jit
-def wrapping(right, down) -> Wrapping:
-    """Clusters as in `label`, up to the choice of the site that names one, and whether one wraps in either direction.
+def wrapping(
+    right: Bool[ArrayLike, "*lattices height width"], down: Bool[ArrayLike, "*lattices height width"]
+) -> Wrapping:
+    """Label clusters and find out whether one wraps around the torus.
 
-    A cluster wraps horizontally if a closed path in it goes around the torus a number of times that is not zero, and a
-    path that goes around both ways wraps in both directions, as Newton & Ziff (2001, Phys. Rev. E 64, 016706) count.
-    Lattices are labelled with their edges open; their clusters are then joined over the edge bond by bond, each with
-    the number of turns around the torus that lie between it and its name, and a bond within a cluster that disagrees
-    closes a loop.
+    A cluster wraps horizontally if a closed path in it goes around the torus a number of times that is not zero. A path
+    that goes around both ways wraps in both directions. Lattices are first labeled with their edges open. Their
+    clusters are then joined across the edge bond by bond, each with the number of turns around the torus between it and
+    the site that names it. A bond inside a cluster that disagrees with these numbers closes a loop.
+
+    Args:
+        right: Whether a site is bound to the next one in its row, `[..., height, width]`.
+        down: Whether a site is bound to the next one in its column, of the same shape.
+
+    Returns:
+        A `Wrapping`. Its labels agree with those of `label` up to the choice of the site that names a cluster.
+
+    References:
+        Newton & Ziff (2001), Phys. Rev. E 64, 016706.
     """
     right, down = jnp.asarray(right, bool), jnp.asarray(down, bool)
     *lead, height, width = right.shape
     inside = label(right.at[..., -1].set(False), down.at[..., -1, :].set(False))
-    squares = (a.reshape(-1, height, width) for a in (right, down, inside))
-    labels, wraps = jax.vmap(_join_over_the_edges)(*squares)
+    squares = (field.reshape(-1, height, width) for field in (right, down, inside))
+    labels, wraps = jax.vmap(_join_across_edges)(*squares)
     wraps = wraps.reshape(*lead, 2)
     return Wrapping(labels.reshape(right.shape), wraps[..., 0], wraps[..., 1])
 
 
-def _label_together(right, down):
-    """`label` of lattices `[count, height, width]` as one array of sites."""
+def _label_together(
+    right: Bool[Array, "count height width"], down: Bool[Array, "count height width"]
+) -> Int[Array, "count height width"]:
+    """`label` of several lattices as one array of sites."""
     sites = jnp.arange(right.size, dtype=jnp.int32)
 
-    def smallest_beside(values):
+    def smallest_beside(values: Int[Array, " sites"]) -> Int[Array, " sites"]:
         field = values.reshape(right.shape)
         for bound, axis in ((right, -1), (down, -2)):
             ahead = jnp.where(bound, jnp.roll(field, -1, axis), right.size)
@@ -89,7 +126,7 @@ def _label_together(right, down):
             field = jnp.minimum(field, jnp.minimum(ahead, behind))
         return field.reshape(-1)
 
-    def hook_and_shorten(state):
+    def hook_and_shorten(state: tuple[Int[Array, " sites"], Bool[Array, ""]]):
         parent, _ = state
         smallest = smallest_beside(parent[parent])
         hooked = jnp.minimum(parent.at[parent].min(smallest), smallest)
@@ -99,8 +136,10 @@ def _label_together(right, down):
     return first.reshape(right.shape) % (right.shape[-2] * right.shape[-1])
 
 
-def _join_over_the_edges(right, down, inside):
-    """Labels of one lattice on the torus, from those with open edges, and whether it wraps `[2]`."""
+def _join_across_edges(
+    right: Bool[Array, "height width"], down: Bool[Array, "height width"], inside: Int[Array, "height width"]
+) -> tuple[Int[Array, "height width"], Bool[Array, "2"]]:
+    """Labels of one lattice on the torus, from those with open edges, and whether it wraps along rows and columns."""
     height, width = inside.shape
     bound = jnp.concatenate([right[:, -1], down[-1]])
     ends = jnp.concatenate([inside[:, -1], inside[-1], inside[:, 0], inside[0]])

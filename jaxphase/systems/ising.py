@@ -1,104 +1,203 @@
 """The Ising model on an L x L torus, J = 1, controlled by the coupling K = 1 / T: two simulators and the exact answer.
 
-`swendsen_wang` is the one to use near K_c, where one in 10 of its sweeps is independent and of those of `metropolis`
-one in ~ L**2.17. `kaufman` gives the mean energy and the heat capacity that both must find, at every finite L.
+Near K_c use `swendsen_wang`: there its sweeps are independent after a few, those of `metropolis` after a number that
+grows like L**2.17. `kaufman` gives the exact mean energy and heat capacity, at every finite L, that both must find.
 """
 
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.random import threefry_2x32
+from jaxtyping import Array, ArrayLike, Float, Int, Int8, Key, UInt32
 
 from jaxphase.errors import InputError
 
 from .clusters import label
 from .clusters import wrapping as wrapping_of
 
-CRITICAL_COUPLING = np.log(1 + np.sqrt(2)) / 2  # 0.44068679, Onsager (1944)
+CRITICAL_COUPLING = float(np.log(1 + np.sqrt(2)) / 2)  # 0.44068679, Onsager (1944)
 EXPONENTS = {"alpha": 0.0, "beta": 1 / 8, "gamma": 7 / 4, "delta": 15.0, "nu": 1.0, "eta": 1 / 4}
 
 
 class Samples(NamedTuple):
-    """Magnetization (signed) and energy per site, `[k, replicas, measurements]`; the last spins, `[k, replicas, L, L]`.
+    """What a simulation measured, and where it ended.
 
-    The spins are int8, -1 or 1, and start another run. wrapping, if `swendsen_wang` was asked for it: the share of the
-    two directions in which a cluster of bonds winds around the torus, 0, 1/2 or 1, `[k, replicas, measurements]`.
+    Attributes:
+        magnetization: Signed magnetization per site, `[couplings, replicas, measurements]`.
+        energy: Energy per site, of the same shape.
+        spins: The last spins, int8 -1 or 1, `[couplings, replicas, L, L]`; they can start another run.
+        wrapping: The share of the two directions in which a cluster winds around the torus, 0, 1/2 or 1, of the shape
+            of `energy`; None unless `swendsen_wang` was asked for it.
     """
 
-    magnetization: jax.Array
-    energy: jax.Array
-    spins: jax.Array
-    wrapping: jax.Array | None = None
+    magnetization: Float[Array, "couplings replicas measurements"]
+    energy: Float[Array, "couplings replicas measurements"]
+    spins: Int8[Array, "couplings replicas L L"]
+    wrapping: Float[Array, "couplings replicas measurements"] | None = None
 
 
-def metropolis(key, coupling, size, replicas, sweeps, burn, *, every=1, start=None) -> Samples:
-    """Measure while single spins flip (Metropolis et al. 1953), those of one colour of the checkerboard at a time.
+def metropolis(
+    coupling: ArrayLike,
+    size: int,
+    replicas: int,
+    sweeps: int,
+    burn: int,
+    *,
+    key: Key[Array, ""],
+    every: int = 1,
+    start: Int8[ArrayLike, "..."] | None = None,
+) -> Samples:
+    """Measure while single spins flip, one color of the checkerboard at a time.
 
-    coupling: `[k]`, positive. `burn` sweeps are thrown away; of the `sweeps` that follow, each `every`-th is measured.
-    start: spins `[k, replicas, size, size]`, all up if None. size is even. A move that costs nothing is always made: as
-    K goes to 0 every spin flips in every sweep, and replicas stay as alike as they began.
+    A move that costs nothing is always made: as K goes to 0 every spin flips in every sweep, and replicas stay as alike
+    as they began.
+
+    Args:
+        coupling: K = 1 / T, positive, `[couplings]`.
+        size: Side L of the torus, even.
+        replicas: Independent lattices at each coupling.
+        sweeps: Sweeps after the first `burn`.
+        burn: Sweeps that are thrown away.
+        key: Decides all flips.
+        every: Measure after every so many sweeps.
+        start: First spins, -1 or 1, `[couplings, replicas, L, L]`; all up if None.
+
+    Returns:
+        `Samples` with `sweeps // every` measurements.
+
+    Raises:
+        ValueError: If the size is odd or the shape of `coupling` or `start` is wrong.
+
+    References:
+        Metropolis et al. (1953), J. Chem. Phys. 21, 1087.
     """
     if size % 2:
         raise InputError(f"size is {size}: a checkerboard on a torus needs an even one.")
-    coupling, spins = _beginning(coupling, size, replicas, start)
+    coupling, spins = _initial(coupling, size, replicas, start)
     return _run_metropolis(key, coupling, spins, sweeps // every, burn, every)
 
 
-def swendsen_wang(key, coupling, size, replicas, sweeps, burn, *, every=1, start=None, wrapping=False) -> Samples:
-    """Measure while whole clusters flip: Swendsen & Wang (1987), Phys. Rev. Lett. 58, 86; arguments as in `metropolis`.
+def swendsen_wang(
+    coupling: ArrayLike,
+    size: int,
+    replicas: int,
+    sweeps: int,
+    burn: int,
+    *,
+    key: Key[Array, ""],
+    every: int = 1,
+    start: Int8[ArrayLike, "..."] | None = None,
+    wrapping: bool = False,
+) -> Samples:
+    """Measure while whole clusters of spins flip.
 
-    Any size, odd ones too, and any coupling from 0 on. The integrated time of the energy at K_c is 8.3, 8.7 and 9.8
-    sweeps for sizes 32, 64 and 128 (measured); elsewhere it is less.
-    wrapping: measure as well whether clusters wind around the torus, which takes a quarter more time. Near K_c its mean
-    tells couplings apart as a Binder cumulant of 4.6 times the sweeps does (measured, size 32).
+    Equal neighbors are bound at random, and every cluster of bound spins gets a random sign. The integrated
+    autocorrelation time is largest at K_c and grows slowly with the size.
+
+    Args:
+        coupling: K = 1 / T, 0 or positive, `[couplings]`.
+        size: Side L of the torus, even or odd.
+        replicas: Independent lattices at each coupling.
+        sweeps: Sweeps after the first `burn`.
+        burn: Sweeps that are thrown away.
+        key: Decides bonds and signs.
+        every: Measure after every so many sweeps.
+        start: First spins, -1 or 1, `[couplings, replicas, L, L]`; all up if None.
+        wrapping: Whether to measure as well whether clusters wind around the torus. Near K_c the mean of this locates
+            the transition much better than a Binder cumulant of the same sweeps.
+
+    Returns:
+        `Samples` with `sweeps // every` measurements.
+
+    Raises:
+        ValueError: If the shape of `coupling` or `start` is wrong.
+
+    References:
+        Swendsen & Wang (1987), Phys. Rev. Lett. 58, 86.
     """
-    coupling, spins = _beginning(coupling, size, replicas, start)
+    coupling, spins = _initial(coupling, size, replicas, start)
     observe = _with_wrapping if wrapping else _observables
     spins, seen = _run_clusters(key, coupling, spins, sweeps // every, burn, every, observe)
-    magnetization, energy, *around = (jnp.moveaxis(a, 0, -1) for a in seen)
+    magnetization, energy, *around = (jnp.moveaxis(series, 0, -1) for series in seen)
     return Samples(magnetization, energy, spins, *around)
 
 
-def configurations(key, coupling, size, count, *, replicas=16, every=5, burn=100):
-    """Spins -1 and 1 in equilibrium, int8 `[k, count, size, size]`, from `swendsen_wang`.
+def configurations(
+    coupling: ArrayLike,
+    size: int,
+    count: int,
+    *,
+    key: Key[Array, ""],
+    replicas: int = 16,
+    every: int = 5,
+    burn: int = 100,
+) -> Int8[Array, "couplings count L L"]:
+    """Draw configurations in equilibrium by `swendsen_wang`.
 
-    Every replica gives a run of successive ones, `every` sweeps apart: bins of neighbours are what a jackknife needs.
+    Args:
+        coupling: K = 1 / T, `[couplings]`.
+        size: Side L of the torus.
+        count: Configurations at each coupling.
+        key: Decides bonds and signs.
+        replicas: Independent lattices at each coupling.
+        every: Sweeps between successive configurations of a lattice.
+        burn: Sweeps before the first.
+
+    Returns:
+        Spins -1 and 1, int8 `[couplings, count, L, L]`. Every replica gives a run of successive configurations, so a
+        jackknife needs bins of neighboring ones.
     """
     replicas = min(replicas, count)
-    coupling, spins = _beginning(coupling, size, replicas, None)
+    coupling, spins = _initial(coupling, size, replicas, None)
     _, seen = _run_clusters(key, coupling, spins, -(-count // replicas), burn, every, _configuration)
     return jnp.moveaxis(seen, 0, 2).reshape(len(coupling), -1, size, size)[:, :count]
 
 
-def kaufman(size, coupling):
-    """Mean energy and heat capacity per site of a size x size torus, exactly, float64 with the shape of coupling > 0.
+def kaufman(coupling: ArrayLike, size: int) -> tuple[Float[np.ndarray, "*couplings"], Float[np.ndarray, "*couplings"]]:
+    """Compute the exact mean energy and heat capacity per site of a torus.
 
-    Kaufman (1949), Phys. Rev. 76, 1232; Ferdinand & Fisher (1969), Phys. Rev. 185, 832.
+    Args:
+        coupling: K = 1 / T, positive, any shape.
+        size: Side L of the torus.
+
+    Returns:
+        Energy and heat capacity per site, float64 of the shape of `coupling`.
+
+    References:
+        Kaufman (1949), Phys. Rev. 76, 1232; Ferdinand & Fisher (1969), Phys. Rev. 185, 832.
     """
     coupling = np.asarray(coupling, float)
     with jax.enable_x64(True):
-        first, second = (np.asarray(d).reshape(coupling.shape) for d in _derivatives(size, coupling.reshape(-1)))
-    return -first / size**2, coupling**2 * second / size**2
+        first, second = (np.asarray(d).reshape(coupling.shape) for d in _derivatives(coupling.reshape(-1), size))
+    return np.asarray(-first / size**2), np.asarray(coupling**2 * second / size**2)
 
 
-def log_partition(size, coupling):
-    """Logarithm of Kaufman's partition function of a size x size torus at one coupling > 0, to be differentiated.
+def log_partition(coupling: Float[ArrayLike, ""], size: int) -> Float[Array, ""]:
+    """Compute the logarithm of Kaufman's partition function of a torus, to be differentiated.
 
-    Z = (2 sinh 2K)**(L**2 / 2) / 2 * sum of four products over r = 0 .. L - 1, of 2 cosh(L g / 2) and of
-    2 sinh(L g / 2) for g_{2r + 1} and for g_{2r}, where cosh g_l = cosh(2K)**2 / sinh(2K) - cos(pi l / L) and
+    Z = (2 sinh 2K)**(L**2 / 2) / 2 * sum of four products over r = 0 .. L - 1: of 2 cosh(L g / 2) and of
+    2 sinh(L g / 2), each for g_{2r + 1} and for g_{2r}, where cosh g_l = cosh(2K)**2 / sinh(2K) - cos(pi l / L) and
     g_0 = 2K + ln tanh K, which changes its sign at K_c.
+
+    Args:
+        coupling: One K = 1 / T, positive.
+        size: Side L of the torus.
+
+    Returns:
+        `ln Z`.
     """
     s = jnp.sinh(2 * coupling)
-    # cosh g - 1, free of cancellation where the lattice is critical.
+    # cosh g - 1, written without cancellation where the lattice is critical.
     above_one = (1 - s) ** 2 / s + 2 * jnp.sin(jnp.pi * jnp.arange(1, 2 * size) / (2 * size)) ** 2
     half = size / 2 * jnp.log1p(above_one + jnp.sqrt(above_one * (2 + above_one)))
     zero = size / 2 * (2 * coupling + jnp.log(jnp.tanh(coupling)))
 
-    def log_product(halves, sign):
+    def log_product(halves: Float[Array, " factors"], sign: int) -> Float[Array, ""]:
         return jnp.sum(halves + jnp.log1p(sign * jnp.exp(-2 * halves)))
 
     odd, even = half[::2], half[1::2]
@@ -109,24 +208,43 @@ def log_partition(size, coupling):
     return size**2 / 2 * jnp.log(2 * s) - jnp.log(2) + total
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _derivatives(size, coupling):
-    """First and second derivatives of `log_partition` at couplings `[k]`."""
-    slope = jax.jacfwd(functools.partial(log_partition, size))
+@functools.partial(jax.jit, static_argnums=1)
+def _derivatives(
+    coupling: Float[ArrayLike, " couplings"], size: int
+) -> tuple[Float[Array, " couplings"], Float[Array, " couplings"]]:
+    """First and second derivatives of `log_partition` at each coupling."""
+    slope = jax.jacfwd(functools.partial(log_partition, size=size))
     return jax.vmap(slope)(coupling), jax.vmap(jax.jacfwd(slope))(coupling)
 
 
-def spontaneous_magnetization(coupling):
-    """(1 - sinh(2K)**-4)**(1 / 8) above K_c and 0 below, in the infinite lattice (Yang 1952, Phys. Rev. 85, 808)."""
+def spontaneous_magnetization(coupling: ArrayLike) -> Float[np.ndarray, "*couplings"]:
+    """Compute the magnetization of the infinite lattice, (1 - sinh(2K)**-4)**(1 / 8) above K_c and 0 below.
+
+    Args:
+        coupling: K = 1 / T, any shape.
+
+    Returns:
+        Magnetization per site, float64 of the shape of `coupling`.
+
+    References:
+        Yang (1952), Phys. Rev. 85, 808.
+    """
     coupling = np.asarray(coupling, float)
     ordered = coupling > CRITICAL_COUPLING
-    return np.where(ordered, 1 - np.sinh(2 * np.where(ordered, coupling, 1)) ** -4.0, 0) ** (1 / 8)
+    return np.asarray(np.where(ordered, 1 - np.sinh(2 * np.where(ordered, coupling, 1)) ** -4.0, 0) ** (1 / 8))
 
 
-def correlation_length(coupling):
-    """Length in sites over which correlations fall by e along an axis, 1 / (ln coth K - 2K), for 0 < K <= K_c.
+def correlation_length(coupling: ArrayLike) -> Float[np.ndarray, "*couplings"]:
+    """Compute the distance along an axis over which correlations fall by e, 1 / (ln coth K - 2K), for 0 < K <= K_c.
 
-    Onsager (1944), Phys. Rev. 65, 117. Infinite at K_c, NaN in the ordered phase.
+    Args:
+        coupling: K = 1 / T, positive, any shape.
+
+    Returns:
+        Length in sites, float64 of the shape of `coupling`; infinite at K_c and NaN in the ordered phase.
+
+    References:
+        Onsager (1944), Phys. Rev. 65, 117.
     """
     coupling = np.asarray(coupling, float)
     rate = -np.log(np.tanh(coupling)) - 2 * coupling
@@ -135,94 +253,124 @@ def correlation_length(coupling):
     return np.where(length > 0, length, np.nan)
 
 
-def _beginning(coupling, size, replicas, start):
-    """Couplings, float32 `[k]`, and the spins that a run begins with."""
+def _initial(
+    coupling: ArrayLike, size: int, replicas: int, start: Int8[ArrayLike, "..."] | None
+) -> tuple[Float[Array, " couplings"], Int8[Array, "couplings replicas L L"]]:
+    """Couplings in float32 and the spins that a run begins with; raises for shapes that do not fit."""
     coupling = jnp.asarray(coupling, jnp.float32)
     if coupling.ndim != 1:
-        raise InputError(f"coupling has shape {coupling.shape}: give one axis of them, [k].")
+        raise InputError(f"coupling has shape {coupling.shape}: give one axis of couplings, [k].")
     shape = (len(coupling), replicas, size, size)
     if start is None:
         return coupling, jnp.ones(shape, jnp.int8)
-    if start.shape != shape:
-        raise InputError(f"start has shape {start.shape}: spins of these couplings and replicas have {shape}.")
+    if np.shape(start) != shape:
+        raise InputError(f"start has shape {np.shape(start)}: give spins of shape {shape}.")
     return coupling, jnp.asarray(start, jnp.int8)
 
 
-def _run(sweep, observe, state, key, measurements, burn, every):
-    """The state after all sweeps, and what is observed of it after each `every` sweeps that follow on the first."""
-    to_burn, to_keep = jax.random.split(key)
-    state = jax.lax.fori_loop(0, burn, lambda i, state: sweep(state, jax.random.fold_in(to_burn, i)), state)
+def _run(
+    sweep: Callable[[Any, Key[Array, ""]], Any],
+    observe: Callable[[Any], Any],
+    state: Any,
+    key: Key[Array, ""],
+    measurements: int,
+    burn: int | Int[Array, ""],
+    every: int | Int[Array, ""],
+) -> tuple[Any, Any]:
+    """The state after all sweeps, and what `observe` sees of it after each `every` sweeps that follow the burn."""
+    burn_key, keep_key = jax.random.split(key)
+    state = jax.lax.fori_loop(0, burn, lambda i, state: sweep(state, jax.random.fold_in(burn_key, i)), state)
 
-    def measure(state, i):
-        keys = lambda j: jax.random.fold_in(to_keep, i * every + j)  # noqa: E731
+    def measure(state: Any, i: Int[Array, ""]) -> tuple[Any, Any]:
+        keys = lambda j: jax.random.fold_in(keep_key, i * every + j)  # noqa: E731
         state = jax.lax.fori_loop(0, every, lambda j, state: sweep(state, keys(j)), state)
         return state, observe(state)
 
     return jax.lax.scan(measure, state, jnp.arange(measurements))
 
 
+# The four sublattices: the black sites of even and odd rows, a and b, then the white ones, c and d, each an array
+# [..., L / 2, L / 2] without gaps.
+_SUBLATTICES = ((0, 0), (1, 1), (0, 1), (1, 0))
+_Sublattice = Int8[Array, "couplings replicas half half"]
+
+
 @functools.partial(jax.jit, static_argnames=("measurements",))
-def _run_metropolis(key, coupling, spins, measurements, burn, every):
+def _run_metropolis(
+    key: Key[Array, ""],
+    coupling: Float[Array, " couplings"],
+    spins: Int8[Array, "couplings replicas L L"],
+    measurements: int,
+    burn: int | Int[Array, ""],
+    every: int | Int[Array, ""],
+) -> Samples:
+    """`metropolis` of given spins."""
     size = spins.shape[-1]
-    # A flip against two or four neighbours in excess costs 4 or 8, and is made with probability exp(-K * cost).
+    # A flip against two or four neighbors in excess costs 4 or 8, and is made with probability exp(-K * cost).
     two, four = (_threshold(jnp.exp(-cost * coupling)) for cost in (4, 8))
 
-    def flip(own, field, random):
+    def flip(own: _Sublattice, field: _Sublattice, random: UInt32[Array, "..."]) -> _Sublattice:
         against = own * field
         accepted = (against <= 0) | (random < jnp.where(against == 2, two, four))
         return jnp.where(accepted, -own, own)
 
-    def sweep(state, key):
+    def sweep(state: tuple[_Sublattice, ...], key: Key[Array, ""]) -> tuple[_Sublattice, ...]:
         a, b, c, d = state
         first, second = jax.random.split(key)
         a, b = map(flip, (a, b), _fields_of_black(c, d), _two_random(first, a.shape))
         c, d = map(flip, (c, d), _fields_of_white(a, b), _two_random(second, c.shape))
         return a, b, c, d
 
-    def observe(state):
+    def observe(state: tuple[_Sublattice, ...]):
         a, b, c, d = state
-        of_c, of_d = _fields_of_white(a, b)
+        field_c, field_d = _fields_of_white(a, b)
         total = functools.partial(jnp.sum, axis=(-2, -1), dtype=jnp.int32)
-        bonds = total(c * of_c + d * of_d)  # each joins a black site to a white one
-        return sum(total(part) for part in state) / size**2, -bonds / size**2
+        bonds = total(c * field_c + d * field_d)  # each joins a black site to a white one
+        return sum(total(sublattice) for sublattice in state) / size**2, -bonds / size**2
 
-    start = tuple(spins[..., row::2, column::2] for row, column in _PLACES)
+    start = tuple(spins[..., row::2, column::2] for row, column in _SUBLATTICES)
     state, (magnetization, energy) = _run(sweep, observe, start, key, measurements, burn, every)
-    for part, (row, column) in zip(state, _PLACES, strict=True):
-        spins = spins.at[..., row::2, column::2].set(part)
+    for sublattice, (row, column) in zip(state, _SUBLATTICES, strict=True):
+        spins = spins.at[..., row::2, column::2].set(sublattice)
     return Samples(jnp.moveaxis(magnetization, 0, -1), jnp.moveaxis(energy, 0, -1), spins)
 
 
-# The black sites of even and odd rows, a and b, then the white ones, c and d: arrays [..., L / 2, L / 2] without gaps.
-_PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
-
-
-def _fields_of_black(c, d):
+def _fields_of_black(c: _Sublattice, d: _Sublattice) -> tuple[_Sublattice, _Sublattice]:
+    """Sums of the four neighbors of the black sites, from the white ones."""
     return c + jnp.roll(c, 1, -1) + d + jnp.roll(d, 1, -2), d + jnp.roll(d, -1, -1) + c + jnp.roll(c, -1, -2)
 
 
-def _fields_of_white(a, b):
+def _fields_of_white(a: _Sublattice, b: _Sublattice) -> tuple[_Sublattice, _Sublattice]:
+    """Sums of the four neighbors of the white sites, from the black ones."""
     return a + jnp.roll(a, -1, -1) + b + jnp.roll(b, 1, -2), b + jnp.roll(b, 1, -1) + a + jnp.roll(a, -1, -2)
 
 
-def _two_random(key, shape):
-    """Two arrays of 32 random bits from the two halves of each hash, of which `jax.random.bits` throws one away."""
+def _two_random(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "2 ..."]:
+    """Two arrays of 32 random bits, from the two halves of each hash, of which `jax.random.bits` keeps only one."""
     both = threefry_2x32(jax.random.bits(key, (2,)), jnp.arange(2 * math.prod(shape), dtype=jnp.uint32))
     return both.reshape(2, *shape)
 
 
-def _threshold(probability):
-    """What 32 random bits are below with this probability `[k]`, as near as float32 has it, `[k, 1, 1, 1]`."""
+def _threshold(probability: Float[Array, " couplings"]) -> UInt32[Array, "couplings 1 1 1"]:
+    """The number that 32 random bits are below with this probability, as precisely as float32 knows it."""
     below = jnp.minimum(probability * 2.0**32, np.nextafter(np.float32(2**32), np.float32(0)))
     return below.astype(jnp.uint32)[:, None, None, None]
 
 
 @functools.partial(jax.jit, static_argnames=("measurements", "observe"))
-def _run_clusters(key, coupling, spins, measurements, burn, every, observe):
-    """Spins after all sweeps, and what `observe` says of the spins and of the bonds that they were last flipped by."""
+def _run_clusters(
+    key: Key[Array, ""],
+    coupling: Float[Array, " couplings"],
+    spins: Int8[Array, "couplings replicas L L"],
+    measurements: int,
+    burn: int | Int[Array, ""],
+    every: int | Int[Array, ""],
+    observe: Callable[[Any], Any],
+) -> tuple[Int8[Array, "couplings replicas L L"], Any]:
+    """Spins after all sweeps, and what `observe` sees of the spins and of the bonds by which they were last flipped."""
     bind, winding = _threshold(-jnp.expm1(-2 * coupling)), observe is _with_wrapping
 
-    def sweep(state, key):
+    def sweep(state, key: Key[Array, ""]):
         spins, _ = state
         random = _two_random(key, spins.shape)
         right, down = (
@@ -230,7 +378,7 @@ def _run_clusters(key, coupling, spins, measurements, burn, every, observe):
         )
         labels, *around = wrapping_of(right, down) if winding else (label(right, down),)
         cluster = labels.reshape(*spins.shape[:2], -1)
-        # The last bit of a number is free: thresholds have 24 leading bits, so that none is told from its last.
+        # The last bit of a random number is free: thresholds have 24 leading bits, so no comparison depends on it.
         sign = 2 * (random[0] & 1).astype(jnp.int8) - 1
         return jnp.take_along_axis(sign.reshape(cluster.shape), cluster, -1).reshape(spins.shape) * spins, around
 
@@ -239,18 +387,20 @@ def _run_clusters(key, coupling, spins, measurements, burn, every, observe):
     return spins, seen
 
 
-def _configuration(state):
+def _configuration(state: tuple[Int8[Array, "*lattices L L"], Any]) -> Int8[Array, "*lattices L L"]:
+    """The spins themselves."""
     return state[0]
 
 
-def _with_wrapping(state):
-    return *_observables(state), sum(state[1]) / 2
+def _with_wrapping(state: tuple[Int8[Array, "*lattices L L"], Any]) -> tuple[Float[Array, "*lattices"], ...]:
+    """Magnetization and energy per site, and the share of directions in which a cluster wraps."""
+    return *_observables(state), jnp.asarray(sum(state[1]) / 2)
 
 
-def _observables(state):
-    """Magnetization and energy per site `[...]` of spins `[..., L, L]`, the first part of the state."""
+def _observables(state: tuple[Int8[Array, "*lattices L L"], Any]) -> tuple[Float[Array, "*lattices"], ...]:
+    """Magnetization and energy per site of spins, the first entry of the state."""
     spins = state[0]
-    mean = functools.partial(jnp.sum, axis=(-2, -1), dtype=jnp.int32)
+    total = functools.partial(jnp.sum, axis=(-2, -1), dtype=jnp.int32)
     sites = spins.shape[-2] * spins.shape[-1]
-    bonds = mean(spins * (jnp.roll(spins, -1, -1) + jnp.roll(spins, -1, -2)))
-    return mean(spins) / sites, -bonds / sites
+    bonds = total(spins * (jnp.roll(spins, -1, -1) + jnp.roll(spins, -1, -2)))
+    return total(spins) / sites, -bonds / sites

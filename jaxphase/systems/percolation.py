@@ -1,7 +1,8 @@
 """Site and bond percolation on an L x L torus, controlled by the probability p that a site or bond is there.
 
-No dynamics and no correlations between samples: the cleanest continuous transition that there is. Above p_c the largest
-cluster takes a share ~ (p - p_c)**beta of the lattice; the others have a mean size ~ |p - p_c|**-gamma on both sides.
+There are no dynamics and no correlations between samples, so this is the cleanest of continuous transitions. Above p_c
+the largest cluster takes a share ~ (p - p_c)**beta of the lattice; the others have a mean size ~ |p - p_c|**-gamma on
+both sides.
 """
 
 import functools
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Key
 
 from jaxphase.errors import InputError
 
@@ -25,28 +27,50 @@ CRITICAL_WRAPPING = {"one": 0.521058, "either": 0.690474, "both": 0.351643}
 
 
 class Percolation(NamedTuple):
-    """One number per lattice, `[k, replicas]`.
+    """What is measured of each lattice; every field has the leading shape of the lattices.
 
-    largest: share of the sites that the largest cluster takes. susceptibility: sum of size**2 over the other clusters,
-    per site of the lattice. horizontal, vertical: whether a cluster wraps around the torus in that direction.
+    Attributes:
+        largest: Share of the sites that the largest cluster takes.
+        susceptibility: Sum of size**2 over the other clusters, per site of the lattice.
+        horizontal: Whether a cluster wraps around the torus along the rows.
+        vertical: Whether a cluster wraps around the torus along the columns.
     """
 
-    largest: jax.Array
-    susceptibility: jax.Array
-    horizontal: jax.Array
-    vertical: jax.Array
+    largest: Float[Array, "*lattices"]
+    susceptibility: Float[Array, "*lattices"]
+    horizontal: Bool[Array, "*lattices"]
+    vertical: Bool[Array, "*lattices"]
 
 
 @functools.partial(jax.jit, static_argnames=("size", "replicas", "kind"))
-def sample(key, probability, size, replicas, kind="site") -> Percolation:
-    """Independent lattices at each probability `[k]`; kind: "site" or "bond". All k * replicas are in memory at once.
+def sample(
+    probability: Float[ArrayLike, " controls"],
+    size: int,
+    replicas: int,
+    kind: str = "site",
+    *,
+    key: Key[Array, ""],
+) -> Percolation:
+    """Draw and measure independent lattices; all of them are in memory at once.
 
-    Sites are there or not and neighbours are bound, or all sites are there and bonds are drawn.
+    Args:
+        probability: p, `[controls]`.
+        size: Side L of the torus.
+        replicas: Lattices at each probability.
+        kind: "site": sites are there or not, and neighbors are bound. "bond": all sites are there, and bonds are drawn.
+        key: Decides the draws.
+
+    Returns:
+        A `Percolation`, each field `[controls, replicas]`.
+
+    Raises:
+        ValueError: If there is no such kind.
     """
     if kind not in CRITICAL_PROBABILITY:
         raise InputError(f"kind is {kind!r}: give one of {', '.join(map(repr, CRITICAL_PROBABILITY))}.")
+    probability = jnp.asarray(probability)
     shape = (len(probability), replicas, size, size)
-    there = jnp.asarray(probability)[:, None, None, None]
+    there = probability[:, None, None, None]
     if kind == "site":
         occupied = jax.random.uniform(key, shape) < there
         right, down = (occupied & jnp.roll(occupied, -1, axis) for axis in (-1, -2))
@@ -56,8 +80,21 @@ def sample(key, probability, size, replicas, kind="site") -> Percolation:
     return measure(right, down, occupied)
 
 
-def measure(right, down, occupied) -> Percolation:
-    """The same of given lattices, bool `[..., height, width]`: bonds as in `clusters.label`, and which sites count."""
+def measure(
+    right: Bool[ArrayLike, "*lattices height width"],
+    down: Bool[ArrayLike, "*lattices height width"],
+    occupied: Bool[ArrayLike, "*lattices height width"],
+) -> Percolation:
+    """Measure given lattices.
+
+    Args:
+        right: Whether a site is bound to the next one in its row, `[..., height, width]`, as in `clusters.label`.
+        down: Whether a site is bound to the next one in its column, of the same shape.
+        occupied: Which sites count, of the same shape.
+
+    Returns:
+        A `Percolation`, each field `[...]`.
+    """
     clusters = wrapping(right, down)
     count = sizes(clusters.labels, occupied).astype(jnp.float32)
     largest = jnp.max(count, axis=-1)

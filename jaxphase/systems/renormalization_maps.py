@@ -1,13 +1,15 @@
 """Renormalization of Ising couplings by exact or closed maps, whose fixed points and eigenvalues are known.
 
-Each is a function of couplings, from one scale to one b times as large, `rg.fixed_points` for the rest: `decimation`
-acts on the ring exactly, `migdal_kadanoff` is exact on hierarchical lattices, `block_triangles` is the first
-approximation to majority rule. `MIGDAL_KADANOFF` and `BLOCK_TRIANGLES` are the answers in closed form.
+Each map takes couplings at one scale to those at a scale b times as large, as `rg.fixed_points` expects it.
+`decimation` is exact on the ring, `migdal_kadanoff` is exact on hierarchical lattices, and `block_triangles` is the
+first approximation to the majority rule. `MIGDAL_KADANOFF` and `BLOCK_TRIANGLES` hold their fixed points, eigenvalues
+and exponents in closed form.
 """
 
 import math
 
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
 
 # b = 2, d = 2: cosh(4 K) = exp(2 K), so that exp(2 K) is the tribonacci constant, the real root of y^3 = y^2 + y + 1.
 _TRIBONACCI = (1 + (19 + 3 * math.sqrt(33)) ** (1 / 3) + (19 - 3 * math.sqrt(33)) ** (1 / 3)) / 3
@@ -21,35 +23,55 @@ MIGDAL_KADANOFF = {
 
 # r = 1 / sqrt(2) at exp(4 K) = 1 + 2 sqrt(2), where dK' / dK = 1 + 2 K d ln(r) / dK and dh' / dh = 3 r.
 _WEIGHT = 1 + 2 * math.sqrt(2)
-_OF_COUPLING = 1 + math.log(_WEIGHT) * 4 * _WEIGHT / ((_WEIGHT + 1) * (_WEIGHT + 3))
+_TEMPERATURE_EIGENVALUE = 1 + math.log(_WEIGHT) * 4 * _WEIGHT / ((_WEIGHT + 1) * (_WEIGHT + 3))
 BLOCK_TRIANGLES = {
     "coupling": math.log(_WEIGHT) / 4,
-    "eigenvalues": (3 / math.sqrt(2), _OF_COUPLING),
+    "eigenvalues": (3 / math.sqrt(2), _TEMPERATURE_EIGENVALUE),
     "y_h": math.log(3 / math.sqrt(2)) / math.log(math.sqrt(3)),
-    "y_t": math.log(_OF_COUPLING) / math.log(math.sqrt(3)),
+    "y_t": math.log(_TEMPERATURE_EIGENVALUE) / math.log(math.sqrt(3)),
 }
 
 
-def decimation(coupling, b=2):
-    """The one-dimensional Ising model with all but every b-th spin summed out: tanh K' = tanh(K)**b.
+def decimation(coupling: ArrayLike, b: float = 2) -> Float[Array, "*couplings"]:
+    """Sum out all but every b-th spin of the one-dimensional Ising model, exactly: tanh K' = tanh(K)**b.
 
-    coupling: any shape. Exact. Its fixed points are 0, where the slope is 0, and infinity: there is no finite one, and
-    no transition (Nelson & Fisher 1975, Ann. Phys. 91, 226).
+    The fixed points are 0, where the slope is 0, and infinity. There is no finite one and no transition.
+
+    Args:
+        coupling: K, any shape.
+        b: Scale factor.
+
+    Returns:
+        K', of the same shape.
+
+    References:
+        Nelson & Fisher (1975), Ann. Phys. 91, 226.
     """
     return migdal_kadanoff(coupling, b, 1)
 
 
-def migdal_kadanoff(coupling, b=2, dimension=2):
-    """Bonds of an Ising model in d dimensions moved together by b**(d - 1), then decimated by b in one dimension.
+def migdal_kadanoff(coupling: ArrayLike, b: float = 2, dimension: int = 2) -> Float[Array, "*couplings"]:
+    """Move b**(d - 1) bonds of a d-dimensional Ising model together, then decimate by b in one dimension.
 
-    tanh K' = tanh(b**(d - 1) K)**b, for b = 2 and d = 2 K' = ln(cosh(4 K)) / 2. coupling: any shape; negative ones if b
-    is a whole number. b > 1 may be close to 1: in two dimensions the fixed point then tends to the exact K_c, and y_t
-    to 2 - 2 sqrt(2) K_c = 0.7535. Migdal (1975), Zh. Eksp. Teor. Fiz. 69, 1457; Kadanoff (1976), Ann. Phys. 100, 359;
-    exact on hierarchical lattices (Berker & Ostlund 1979, J. Phys. C 12, 4961).
+    tanh K' = tanh(b**(d - 1) K)**b; for b = 2 and d = 2 this is K' = ln(cosh(4 K)) / 2. The map is exact on
+    hierarchical lattices. As b goes to 1 in two dimensions, the fixed point tends to the exact K_c, and y_t to
+    2 - 2 sqrt(2) K_c = 0.7535.
+
+    Args:
+        coupling: K, any shape; negative only if b is a whole number.
+        b: Scale factor above 1.
+        dimension: Dimension d of the lattice.
+
+    Returns:
+        K', of the same shape.
+
+    References:
+        Migdal (1975), Zh. Eksp. Teor. Fiz. 69, 1457; Kadanoff (1976), Ann. Phys. 100, 359; Berker & Ostlund (1979),
+        J. Phys. C 12, 4961.
     """
     moved = b ** (dimension - 1) * jnp.asarray(coupling)
     near = jnp.abs(moved) < 1
-    # Far out the hyperbolic tangent rounds to 1: there the same in exp(-2 K), where nothing cancels.
+    # Far out the hyperbolic tangent rounds to 1; there the same formula in exp(-2 K) has no cancellation.
     small = jnp.where(near, moved, 0.5)
     far = jnp.where(near, 1.0, jnp.abs(moved))
     log_power = b * (jnp.log1p(-jnp.exp(-2 * far)) - jnp.log1p(jnp.exp(-2 * far)))
@@ -57,12 +79,21 @@ def migdal_kadanoff(coupling, b=2, dimension=2):
     return jnp.where(near, jnp.arctanh(jnp.tanh(small) ** b), jnp.sign(moved) ** b * outer)
 
 
-def block_triangles(couplings):
-    """Triangular Ising model under majority rule in triangles, b = sqrt(3), by the first cumulant.
+def block_triangles(couplings: Float[Array, "*points 2"]) -> Float[Array, "*points 2"]:
+    """Apply the majority rule to triangles of the triangular Ising model, b = sqrt(3), to first order in cumulants.
 
-    couplings `[..., 2]`, K and h: K' = 2 K r**2, h' = 3 h r with r = (exp(3 K) + exp(-K)) / (exp(3 K) + 3 exp(-K)).
-    Niemeyer & van Leeuwen (1973), Phys. Rev. Lett. 31, 1411. Exactly K* = ln(1 + 2 sqrt(2)) / 4 = 0.3356 and h* = 0;
-    the lattice itself has K_c = ln(3) / 4 = 0.2747, y_t = 1 and y_h = 15 / 8.
+    K' = 2 K r**2 and h' = 3 h r with r = (exp(3 K) + exp(-K)) / (exp(3 K) + 3 exp(-K)). The fixed point is
+    K* = ln(1 + 2 sqrt(2)) / 4 = 0.3356 and h* = 0; the lattice itself has K_c = ln(3) / 4 = 0.2747, y_t = 1 and
+    y_h = 15 / 8.
+
+    Args:
+        couplings: K and h, `[..., 2]`.
+
+    Returns:
+        K' and h', `[..., 2]`.
+
+    References:
+        Niemeyer & van Leeuwen (1973), Phys. Rev. Lett. 31, 1411.
     """
     coupling, field = couplings[..., 0], couplings[..., 1]
     weight = jnp.exp(-4 * coupling)

@@ -1,8 +1,8 @@
 """One spike in a covariance: when the top eigenvector of a sample covariance begins to see it.
 
-`samples` vectors of `dimension` p have covariance 1 + strength u u^T. With p / samples = g fixed and p large, the top
-eigenvalue leaves the bulk, and its eigenvector turns to u, where strength > sqrt(g): Baik, Ben Arous & Peche (2005),
-Ann. Probab. 33, 1643; overlaps of Paul (2007), Stat. Sinica 17, 1617. The window of p is wide, ~ p**(-1/3).
+`samples` vectors of `dimension` p have the covariance 1 + strength u u^T. With p / samples = g fixed and p large, the
+top eigenvalue leaves the bulk, and its eigenvector turns to u, where strength > sqrt(g) (Baik, Ben Arous & Peche 2005,
+Ann. Probab. 33, 1643; overlaps of Paul 2007, Stat. Sinica 17, 1617). The window of the transition is wide, ~ p**(-1/3).
 """
 
 import functools
@@ -11,62 +11,100 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 
 class Spike(NamedTuple):
-    """The top eigenvalue of the sample covariance, and the squared overlap of its unit eigenvector with u."""
+    """What the top of a sample covariance shows.
 
-    eigenvalue: jax.Array
-    overlap: jax.Array
+    Attributes:
+        eigenvalue: The top eigenvalue.
+        overlap: The squared overlap of its unit eigenvector with u.
+    """
+
+    eigenvalue: Float[Array | np.ndarray, "*draws"]
+    overlap: Float[Array | np.ndarray, "*draws"]
 
 
-def critical_strength(ratio):
-    """Strength above which the spike is seen, sqrt(ratio), ratio = dimension / samples."""
-    return np.sqrt(ratio)
+def critical_strength(ratio: ArrayLike) -> Float[np.ndarray, "*ratios"]:
+    """Compute the strength above which the spike is seen, sqrt(ratio).
+
+    Args:
+        ratio: `dimension / samples`, any shape.
+
+    Returns:
+        The strength, of the same shape.
+    """
+    return np.asarray(np.sqrt(ratio))
 
 
-def limit(strength, ratio) -> Spike:
-    """Top eigenvalue and squared overlap as dimension and samples grow at this ratio."""
+def limit(strength: ArrayLike, ratio: ArrayLike) -> Spike:
+    """Compute the top eigenvalue and its overlap as dimension and samples grow at a fixed ratio.
+
+    Args:
+        strength: Strength of the spike, any shape.
+        ratio: `dimension / samples`; broadcasts with `strength`.
+
+    Returns:
+        A `Spike` of the broadcast shape.
+    """
     seen = np.asarray(strength) > critical_strength(ratio)
     strength = np.where(seen, strength, critical_strength(ratio))
+    ratio = np.asarray(ratio)
     eigenvalue = (1 + strength) * (1 + ratio / strength)
-    return Spike(eigenvalue, (1 - ratio / strength**2) / (1 + ratio / strength))
+    return Spike(np.asarray(eigenvalue), np.asarray((1 - ratio / strength**2) / (1 + ratio / strength)))
 
 
 @functools.partial(jax.jit, static_argnames=("dimension", "samples", "replicas"))
-def sample(key, strength, dimension, samples, replicas) -> Spike:
-    """Independent draws at strengths `[k]`, each field `[k, replicas]`.
+def sample(
+    strength: Float[ArrayLike, " strengths"], dimension: int, samples: int, replicas: int, *, key: Key[Array, ""]
+) -> Spike:
+    """Draw sample covariances without drawing a matrix, in O(dimension) operations each.
 
-    No matrix is drawn: Householder reflections that keep u bring Gaussian data to a bidiagonal form of independent chi
-    variables, so the covariance has the law of a tridiagonal matrix and u is its first axis (Bloemendal & Virag 2013,
-    Probab. Theory Relat. Fields 156, 795). A draw costs O(dimension).
+    Householder reflections that keep u bring Gaussian data to a bidiagonal form of independent chi variables, so the
+    covariance has the law of a tridiagonal matrix and u is its first axis.
+
+    Args:
+        strength: Strengths of the spike, `[strengths]`.
+        dimension: Length p of the vectors.
+        samples: Number of vectors.
+        replicas: Draws at each strength.
+        key: Decides the draws.
+
+    Returns:
+        A `Spike`, each field `[strengths, replicas]`.
+
+    References:
+        Bloemendal & Virag (2013), Probab. Theory Relat. Fields 156, 795.
     """
+    strength = jnp.asarray(strength)
     shape = (len(strength), replicas)
-    to_diagonal, to_side = jax.random.split(key)
+    diagonal_key, side_key = jax.random.split(key)
     freedom = samples - jnp.arange(dimension)
-    diagonal = _chi(to_diagonal, freedom, (*shape, dimension))
-    side = _chi(to_side, jnp.where(freedom > 0, dimension - 1 - jnp.arange(dimension), 0), (*shape, dimension))
-    diagonal = diagonal.at[..., 0].multiply(jnp.sqrt(1 + jnp.asarray(strength))[:, None])
+    diagonal = _chi(diagonal_key, freedom, (*shape, dimension))
+    side = _chi(side_key, jnp.where(freedom > 0, dimension - 1 - jnp.arange(dimension), 0), (*shape, dimension))
+    diagonal = diagonal.at[..., 0].multiply(jnp.sqrt(1 + strength)[:, None])
     main = (jnp.square(diagonal) + jnp.square(jnp.roll(side, 1, -1))) / samples
     beside = diagonal * side / samples
     return _top(jnp.moveaxis(main, -1, 0), jnp.moveaxis(beside, -1, 0))
 
 
-def _chi(key, freedom, shape):
-    """Roots of chi squared with these degrees of freedom, 0 for none."""
+def _chi(key: Key[Array, ""], freedom: Int[Array, " p"], shape: tuple[int, ...]) -> Float[Array, "*draws p"]:
+    """Chi variables, roots of chi squared, with these degrees of freedom; 0 for none."""
     return jnp.sqrt(jnp.where(freedom > 0, 2 * jax.random.gamma(key, jnp.maximum(freedom, 1) / 2, shape), 0))
 
 
-def _top(main, beside) -> Spike:
-    """Of symmetric tridiagonal matrices: main `[n, ...]`, and beside of the same shape, whose last is 0.
+def _top(main: Float[Array, "p *draws"], beside: Float[Array, "p *draws"]) -> Spike:
+    """Top eigenvalue of symmetric tridiagonal matrices, and the first component of its vector, squared.
 
-    Of the pivots of elimination those above 0 count the eigenvalues above x (Sturm), so the top is found by halving.
-    Its vector follows from the pivots from both ends, which meet where it is largest: small components are right too,
-    as they are not from inverting the whole (Fernando 1997, SIAM J. Matrix Anal. Appl. 18, 1013).
+    `beside` joins each row to the next, so its last entry is 0. The number of positive pivots of elimination is the
+    number of eigenvalues above x (Sturm), so the top is found by bisection. Its vector follows from the pivots from
+    both ends, which meet where it is largest, so that small components are precise too (Fernando 1997, SIAM J. Matrix
+    Anal. Appl. 18, 1013).
     """
     before = jnp.roll(beside, 1, 0)
 
-    def halve(_, ends):
+    def halve(_: Int[Array, ""], ends: tuple[Float[Array, "*draws"], Float[Array, "*draws"]]):
         low, high = ends
         middle = (low + high) / 2
         above = jnp.any(_pivots(main - middle, before) > 0, axis=0)
@@ -89,10 +127,10 @@ def _top(main, beside) -> Spike:
     return Spike(top, jax.nn.softmax(2 * log_vector, axis=0)[0])
 
 
-def _pivots(main, before):
-    """Pivots `[n, ...]` of elimination from the first row on, none 0; before is what joins a row to the one above."""
+def _pivots(main: Float[Array, "p *draws"], before: Float[Array, "p *draws"]) -> Float[Array, "p *draws"]:
+    """Pivots of elimination from the first row on, none of them 0; `before` joins each row to the one above."""
 
-    def eliminate(pivot, row):
+    def eliminate(pivot: Float[Array, "*draws"], row: tuple[Float[Array, "*draws"], Float[Array, "*draws"]]):
         diagonal, joined = row
         pivot = diagonal - jnp.square(joined) / pivot
         pivot = jnp.where(pivot == 0, -jnp.finfo(main.dtype).tiny, pivot)

@@ -2,86 +2,156 @@
 
 The toy model of Elhage et al. (2022), "Toy models of superposition", arXiv:2209.10652, with n = 2 features and m = 1
 dimension: h = w . x is decoded as relu(w h + b). A feature is 0 except with probability `density`, and then uniform on
-[0, 1]; errors of the second count `importance` times those of the first. The mean loss is an integral, which is
-summed, so that training has no noise and an end depends on its start alone.
+[0, 1]. Squared errors of the second feature count `importance` times those of the first. The mean loss is an integral
+and is computed by quadrature, so training has no noise and its end depends on its start alone.
 """
 
+import enum
 import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-PHASES = ("ignored", "represented", "superposed")  # what becomes of the second feature
 _NODES, _SHARES = np.polynomial.legendre.leggauss(16)
+
+
+class FeaturePhase(enum.IntEnum):
+    """What becomes of the second feature, judged by its weight in units of the first feature's.
+
+    IGNORED below 1/2, REPRESENTED (alone) above 2, SUPERPOSED between.
+    """
+
+    IGNORED = 0
+    REPRESENTED = 1
+    SUPERPOSED = 2
 
 
 class Superposition(NamedTuple):
     """The best of all seeds at each density and importance.
 
-    weights, bias: `[densities, importances, 2]`. loss: `[densities, importances]`. phase: index into PHASES, by the
-    second weight: less than half the first, more than twice it, or between.
+    Attributes:
+        weights: `[densities, importances, 2]`.
+        bias: `[densities, importances, 2]`.
+        loss: Expected loss, `[densities, importances]`.
+        phase: `FeaturePhase`, `[densities, importances]`.
     """
 
-    weights: jax.Array
-    bias: jax.Array
-    loss: jax.Array
-    phase: jax.Array
+    weights: Float[Array, "densities importances 2"]
+    bias: Float[Array, "densities importances 2"]
+    loss: Float[Array, "densities importances"]
+    phase: Int[Array, "densities importances"]
 
 
 @functools.partial(jax.jit, static_argnames=("seeds", "steps"))
-def train(key, density, importance, *, seeds=8, steps=2000, rate=0.05, momentum=0.9) -> Superposition:
-    """Gradient descent with momentum at densities `[densities]` in (0, 1] and importances `[importances]` > 0."""
+def train(
+    density: Float[ArrayLike, " densities"],
+    importance: Float[ArrayLike, " importances"],
+    *,
+    key: Key[Array, ""],
+    seeds: int = 8,
+    steps: int = 2000,
+    rate: float = 0.05,
+    momentum: float = 0.9,
+) -> Superposition:
+    """Train by gradient descent with momentum at every pair of a density and an importance.
+
+    Args:
+        density: Probability that a feature is not 0, in (0, 1], `[densities]`.
+        importance: Weight of the second feature's error, positive, `[importances]`.
+        key: Decides the initial weights.
+        seeds: Runs at each pair, of which the best is kept.
+        steps: Steps of a run.
+        rate: Learning rate.
+        momentum: Share of the velocity that is kept in a step.
+
+    Returns:
+        A `Superposition`.
+    """
     density, importance = jnp.meshgrid(jnp.asarray(density), jnp.asarray(importance), indexing="ij")
     start = jax.random.normal(key, (seeds, 2))
 
-    def one(density, importance, weights):
-        def scaled_loss(parameters):  # sparse data have small gradients, important ones large
-            return expected_loss(*parameters, density, importance) / (density * jnp.maximum(importance, 1))
+    def one(density: Float[Array, ""], importance: Float[Array, ""], weights: Float[Array, "2"]):
+        def scaled_loss(params: Float[Array, "2 2"]) -> Float[Array, ""]:
+            # Sparse data have small gradients and important features large ones.
+            return expected_loss(params[0], params[1], density, importance) / (density * jnp.maximum(importance, 1))
 
-        # A bias acts on every sample and a weight on those with its feature: its curvature is 1 / density higher.
+        # A bias acts on every sample and a weight on those with its feature, so its curvature is 1 / density larger.
         pace = jnp.stack([jnp.ones(2), jnp.full(2, density)])
 
-        def descend(state, _):
-            parameters, velocity = state
-            slope = jax.grad(scaled_loss)(parameters)
-            velocity = momentum * velocity - rate * pace * slope
-            return (parameters + velocity, velocity), None
+        def descend(state: tuple[Float[Array, "2 2"], Float[Array, "2 2"]], _: None):
+            params, velocity = state
+            grads = jax.grad(scaled_loss)(params)
+            velocity = momentum * velocity - rate * pace * grads
+            return (params + velocity, velocity), None
 
-        parameters = jnp.stack([weights, jnp.zeros(2)])
-        (parameters, _), _ = jax.lax.scan(descend, (parameters, jnp.zeros_like(parameters)), length=steps)
-        return parameters, expected_loss(*parameters, density, importance)
+        params = jnp.stack([weights, jnp.zeros(2)])
+        (params, _), _ = jax.lax.scan(descend, (params, jnp.zeros_like(params)), length=steps)
+        return params, expected_loss(params[0], params[1], density, importance)
 
     over_seeds = jax.vmap(one, (None, None, 0))
-    parameters, loss = jax.vmap(jax.vmap(over_seeds, (0, 0, None)), (0, 0, None))(density, importance, start)
+    params, loss = jax.vmap(jax.vmap(over_seeds, (0, 0, None)), (0, 0, None))(density, importance, start)
     best = jnp.argmin(loss, axis=-1)[..., None]
-    parameters = jnp.take_along_axis(parameters, best[..., None, None], axis=2)[:, :, 0]
-    weights, bias = parameters[..., 0, :], parameters[..., 1, :]
+    params = jnp.take_along_axis(params, best[..., None, None], axis=2)[:, :, 0]
+    weights, bias = params[..., 0, :], params[..., 1, :]
     return Superposition(weights, bias, jnp.min(loss, axis=-1), phase(weights))
 
 
-def phase(weights):
-    """Index into PHASES of weights `[..., 2]`."""
+def phase(weights: Float[Array, "*models 2"]) -> Int[Array, "*models"]:
+    """Judge what became of the second feature.
+
+    Args:
+        weights: Weights of both features, `[..., 2]`.
+
+    Returns:
+        `FeaturePhase`, `[...]`.
+    """
     first, second = jnp.moveaxis(jnp.abs(weights), -1, 0)
-    return jnp.where(second < first / 2, 0, jnp.where(second > 2 * first, 1, 2))
+    shared = jnp.where(second > 2 * first, int(FeaturePhase.REPRESENTED), int(FeaturePhase.SUPERPOSED))
+    return jnp.where(second < first / 2, int(FeaturePhase.IGNORED), shared)
 
 
-def expected_loss(weights, bias, density, importance):
-    """Mean of (x1 - relu(w1 h + b1))**2 + importance * (x2 - relu(w2 h + b2))**2: weights, bias `[2]`, else scalars."""
+def expected_loss(
+    weights: Float[ArrayLike, "2"],
+    bias: Float[ArrayLike, "2"],
+    density: Float[ArrayLike, ""],
+    importance: Float[ArrayLike, ""],
+) -> Float[Array, ""]:
+    """Compute the mean of (x1 - relu(w1 h + b1))**2 + importance * (x2 - relu(w2 h + b2))**2 with h = w . x.
+
+    Args:
+        weights: w, `[2]`.
+        bias: b, `[2]`.
+        density: Probability that a feature is not 0.
+        importance: Weight of the second feature's error.
+
+    Returns:
+        The expected loss.
+    """
+    weights, bias, density = jnp.asarray(weights), jnp.asarray(bias), jnp.asarray(density)
     values = jnp.concatenate([jnp.zeros(1), (_NODES + 1) / 2])
-    chances = jnp.concatenate([1 - density[None], density * _SHARES / 2])
+    probabilities = jnp.concatenate([1 - density[None], density * _SHARES / 2])
     x = jnp.stack(jnp.meshgrid(values, values, indexing="ij"))
     hidden = weights[0] * x[0] + weights[1] * x[1]
     error = jnp.square(x - jax.nn.relu(weights[:, None, None] * hidden + bias[:, None, None]))
-    return jnp.sum(chances[:, None] * chances * (error[0] + importance * error[1]))
+    return jnp.sum(probabilities[:, None] * probabilities * (error[0] + importance * error[1]))
 
 
-def ideal_losses(density, importance):
-    """Losses `[..., 3]` of the pure form of each of PHASES, none of which training need stop short of.
+def ideal_losses(density: ArrayLike, importance: ArrayLike) -> Float[np.ndarray, "*models 3"]:
+    """Compute the loss of the pure form of each phase; training should end no higher than the lowest of them.
 
-    With w = (1, 0) and the mean for the second feature, importance * (density / 3 - density**2 / 4); with (0, 1) the
-    same for the first; with (1, -1) only features that come together spoil each other, (1 + importance) density**2 / 6.
+    With w = (1, 0) and the mean in place of the second feature it is importance * (density / 3 - density**2 / 4), with
+    (0, 1) the same for the first. With (1, -1) only features that occur together spoil each other, which costs
+    (1 + importance) density**2 / 6.
+
+    Args:
+        density: Probability that a feature is not 0.
+        importance: Weight of the second feature's error; broadcasts with `density`.
+
+    Returns:
+        Losses in the order of `FeaturePhase`, `[..., 3]`.
     """
     density, importance = np.broadcast_arrays(np.asarray(density, float), np.asarray(importance, float))
     variance = density / 3 - density**2 / 4

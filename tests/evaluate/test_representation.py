@@ -9,8 +9,8 @@ from jaxphase.evaluate import representation
 alignment = jax.jit(representation.alignment)
 effective_rank = jax.jit(representation.effective_rank)
 feature_std = jax.jit(representation.feature_std)
-rank_of = jax.jit(representation.rank_of)
-slope_of = jax.jit(representation.slope_of)
+rank_of_spectrum = jax.jit(representation.rank_of_spectrum)
+slope_of_spectrum = jax.jit(representation.slope_of_spectrum)
 spectrum = jax.jit(representation.spectrum)
 spectrum_slope = jax.jit(representation.spectrum_slope, static_argnums=(1, 2))
 uniformity = jax.jit(representation.uniformity)
@@ -66,10 +66,10 @@ def test_one_spectrum_serves_rank_and_slope(n):
     features = normal(3, n, 20) + 1
     both = spectrum(features)
     np.testing.assert_allclose(both.values, np.linalg.svd(features)[1], rtol=1e-4)
-    centred = np.linalg.svd(features - features.mean(0))[1]
-    np.testing.assert_allclose(both.centred, centred, rtol=1e-4, atol=1e-5 * centred[0])
-    np.testing.assert_allclose(rank_of(both.values), effective_rank(features), rtol=1e-5)
-    np.testing.assert_allclose(slope_of(both), spectrum_slope(features), rtol=1e-5)
+    centered = np.linalg.svd(features - features.mean(0))[1]
+    np.testing.assert_allclose(both.centered, centered, rtol=1e-4, atol=1e-5 * centered[0])
+    np.testing.assert_allclose(rank_of_spectrum(both.values), effective_rank(features), rtol=1e-5)
+    np.testing.assert_allclose(slope_of_spectrum(both), spectrum_slope(features), rtol=1e-5)
 
 
 def test_alignment_of_equal_opposite_and_orthogonal_views():

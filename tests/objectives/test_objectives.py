@@ -61,10 +61,10 @@ def test_masked_modeling_counts_hidden_numbers_alone_and_shows_only_the_others(l
         visible = shown.reshape(rows.shape) != 0
         return jnp.where(visible, 1e3, rows + 2)
 
-    some = objective.draw_mask(KEY, 50).any(axis=1)
-    np.testing.assert_allclose(objective.loss(model, rows, KEY), 4 * some, rtol=1e-4)
-    assert seen["view"].shape == (50, objective.reads.size)
-    hidden = objective.draw_mask(KEY, 4000)
+    some = objective.draw_mask(50, key=KEY).any(axis=1)
+    np.testing.assert_allclose(objective.loss(model, rows, key=KEY), 4 * some, rtol=1e-4)
+    assert seen["view"].shape == (50, objective.input_layout.size)
+    hidden = objective.draw_mask(4000, key=KEY)
     assert abs(hidden.mean() - 0.5) < 0.01
     if layout is IMAGE:
         squares = np.asarray(hidden).reshape(-1, 2, 2, 3, 2, 2)
@@ -77,15 +77,15 @@ def test_masked_tokens_are_scored_where_they_are_hidden():
     def model(view):
         return jnp.where((view == 5)[..., None], jnp.zeros(5), 1e3 * jax.nn.one_hot((tokens + 1) % 5, 5))
 
-    some = (jnp.zeros(200) < objective.loss(model, tokens, KEY)) * 1.0
-    np.testing.assert_allclose(objective.loss(model, tokens, KEY), some * np.log(5), rtol=1e-5)
-    assert some.mean() > 0.95 and objective.reads.vocabulary == 6
+    some = (jnp.zeros(200) < objective.loss(model, tokens, key=KEY)) * 1.0
+    np.testing.assert_allclose(objective.loss(model, tokens, key=KEY), some * np.log(5), rtol=1e-5)
+    assert some.mean() > 0.95 and objective.input_layout.vocabulary == 6
 
 
 def test_autoencoding_is_zero_for_the_identity_and_noise_is_what_it_reads():
     rows = jax.random.normal(KEY, (2000, 10))
-    np.testing.assert_array_equal(Autoencoding(VECTOR).loss(lambda x: x, rows, KEY), 0)
-    noisy = Autoencoding(VECTOR, noise=0.5).loss(lambda x: x, rows, KEY)
+    np.testing.assert_array_equal(Autoencoding(VECTOR).loss(lambda x: x, rows, key=KEY), 0)
+    noisy = Autoencoding(VECTOR, noise=0.5).loss(lambda x: x, rows, key=KEY)
     np.testing.assert_allclose(noisy.mean(), 0.25, rtol=0.03)
     with pytest.raises(InputError, match=r"noise is 0\.5: tokens are not numbers"):
         Autoencoding(TOKENS, noise=0.5)
@@ -95,7 +95,7 @@ def test_autoencoding_is_zero_for_the_identity_and_noise_is_what_it_reads():
 def test_views_differ_and_keep_what_they_show(layout):
     tokens = jax.random.randint(KEY, (300, 9), 0, 5)
     rows = tokens if layout is TOKENS else jax.random.normal(KEY, (300, layout.size))
-    a, b = two_views(layout, KEY, rows, rows, 1.0)
+    a, b = two_views(layout, rows, rows, 1.0, key=KEY)
     assert a.shape == b.shape == rows.shape and (a != b).any(axis=1).mean() > 0.9
     if layout is TOKENS:
         assert set(np.unique(a)) <= set(range(6)) and ((a == rows) | (a == 5)).all()

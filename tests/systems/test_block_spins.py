@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxphase.systems.block_spins import EVEN, ODD, even_operators, majority, odd_operators
+from jaxphase.systems.block_spins import EVEN_OPERATORS, ODD_OPERATORS, even_operators, majority, odd_operators
 
 
 def random_spins(shape, seed=0):
@@ -16,7 +16,7 @@ def random_spins(shape, seed=0):
 @pytest.mark.parametrize("b", [2, 3])
 def test_a_block_takes_its_majority_and_a_tie_either_sign(b):
     spins = random_spins((400, 12, 12))
-    blocks = np.asarray(majority(jax.random.key(0), spins, b))
+    blocks = np.asarray(majority(spins, b, key=jax.random.key(0)))
     assert blocks.dtype == np.int8 and blocks.shape == (400, 12 // b, 12 // b)
     ties = []
     for row, column in np.ndindex(12 // b, 12 // b):
@@ -27,14 +27,14 @@ def test_a_block_takes_its_majority_and_a_tie_either_sign(b):
     ties = np.concatenate(ties)
     if b == 2:  # three in eight of the blocks are even, 5400 of them, and their signs have no preference
         assert len(ties) > 5000 and abs(np.mean(ties)) < 4 / len(ties) ** 0.5
-        other = np.asarray(majority(jax.random.key(1), spins, b))
+        other = np.asarray(majority(spins, b, key=jax.random.key(1)))
         assert np.mean(other != blocks) == pytest.approx(3 / 16, abs=0.02)
 
 
 def test_the_operators_are_sums_over_sites():
     size = 7
     spins = random_spins((size, size), 1).astype(int)
-    even, odd = dict.fromkeys(EVEN, 0), dict.fromkeys(ODD, 0)
+    even, odd = dict.fromkeys(EVEN_OPERATORS, 0), dict.fromkeys(ODD_OPERATORS, 0)
     classes = {1: "nearest neighbors", 2: "second neighbors", 4: "third neighbors", 5: "fourth neighbors"}
     sites = list(np.ndindex(size, size))
 
@@ -60,4 +60,4 @@ def test_the_operators_are_sums_over_sites():
 
 def test_blocks_must_fill_the_lattice():
     with pytest.raises(ValueError, match=r"b = 2 do not fill spins of shape \(3, 9, 8\)"):
-        majority(jax.random.key(0), random_spins((3, 9, 8)))
+        majority(random_spins((3, 9, 8)), key=jax.random.key(0))

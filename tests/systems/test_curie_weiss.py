@@ -59,7 +59,7 @@ def test_far_from_it_they_have_those_of_mean_field_theory():
 
 def test_draws_have_the_exact_distribution():
     coupling = np.array([0.7, 1.0, 1.2])
-    drawn = curie_weiss.sample(jax.random.key(0), coupling, 50, 40_000)
+    drawn = curie_weiss.sample(coupling, 50, 40_000, key=jax.random.key(0))
     m, log_weight = curie_weiss.states(coupling, 50)
     for row, weight in zip(drawn, np.exp(log_weight), strict=True):
         counts = np.bincount(np.rint((row + 1) * 25).astype(int), minlength=51)

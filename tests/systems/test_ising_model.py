@@ -32,7 +32,7 @@ def z_of_mean(series, exact):
 def test_kaufman_is_the_sum_over_all_states():
     energy, _ = states_of_four_by_four()
     couplings = np.array([0.05, 0.3, ising.CRITICAL_COUPLING, 0.7, 2.0])
-    mean, heat = ising.kaufman(4, couplings)
+    mean, heat = ising.kaufman(couplings, 4)
     for i, k in enumerate(couplings):
         weight = weights_of(energy, k)
         first = weight @ energy
@@ -40,7 +40,7 @@ def test_kaufman_is_the_sum_over_all_states():
         np.testing.assert_allclose(heat[i], k**2 * (weight @ (energy - first) ** 2) / 16, rtol=1e-8)
     with jax.enable_x64(True):
         total = np.log(np.sum(np.exp(-0.3 * (energy + 32.0)))) + 0.3 * 32
-        np.testing.assert_allclose(ising.log_partition(4, 0.3), total, rtol=1e-13)
+        np.testing.assert_allclose(ising.log_partition(0.3, 4), total, rtol=1e-13)
 
 
 def test_kaufman_gives_the_table_of_ferdinand_and_fisher():
@@ -48,17 +48,17 @@ def test_kaufman_gives_the_table_of_ferdinand_and_fisher():
     energy = {4: -1.565624, 8: -1.491589, 16: -1.453065, 32: -1.433659, 64: -1.423939, 128: -1.419077}
     heat = {4: 0.78327, 8: 1.14556, 16: 1.49870, 32: 1.84677, 64: 2.19221, 128: 2.53633}
     for size, expected in energy.items():
-        mean, capacity = ising.kaufman(size, ising.CRITICAL_COUPLING * (1 + 1e-7))
+        mean, capacity = ising.kaufman(ising.CRITICAL_COUPLING * (1 + 1e-7), size)
         assert mean == pytest.approx(expected, abs=6e-7)
         assert capacity == pytest.approx(heat[size], abs=6e-6)
     # Away from K_c a torus of 32 has the values of the infinite lattice, Onsager (1944).
-    mean, capacity = ising.kaufman(32, np.array([0.3, 0.5]))
+    mean, capacity = ising.kaufman(np.array([0.3, 0.5]), 32)
     np.testing.assert_allclose(mean, [-0.704499, -1.745565], atol=6e-7)
     np.testing.assert_allclose(capacity, [0.28629, 0.72487], atol=6e-6)
 
 
 def test_large_cold_lattices_do_not_overflow():
-    mean, heat = ising.kaufman(1024, np.array([0.01, ising.CRITICAL_COUPLING, 3.0]))
+    mean, heat = ising.kaufman(np.array([0.01, ising.CRITICAL_COUPLING, 3.0]), 1024)
     assert np.all(np.isfinite(heat)) and mean[2] == pytest.approx(-2, abs=1e-9)
     assert mean[1] == pytest.approx(-np.sqrt(2), abs=1e-3)
 
@@ -66,7 +66,7 @@ def test_large_cold_lattices_do_not_overflow():
 @pytest.mark.parametrize("simulate", [ising.metropolis, ising.swendsen_wang])
 def test_moments_of_a_small_lattice_are_exact(simulate):
     energy, total = states_of_four_by_four()
-    seen = simulate(jax.random.key(0), COUPLING, 4, 400, 500, 100)
+    seen = simulate(COUPLING, 4, 400, 500, 100, key=jax.random.key(0))
     m = np.asarray(seen.magnetization)
     weight = np.stack([weights_of(energy, k) for k in COUPLING])
     for series, exact in (
@@ -82,10 +82,10 @@ def test_moments_of_a_small_lattice_are_exact(simulate):
 
 @pytest.mark.parametrize("size", [16, 32])
 def test_energies_are_kaufmans_within_four_standard_errors(size):
-    exact, heat = ising.kaufman(size, COUPLING)
+    exact, heat = ising.kaufman(COUPLING, size)
     runs = {
-        "metropolis": ising.metropolis(jax.random.key(1), COUPLING[[0, 2]], size, 48, 500, 200, every=5),
-        "clusters": ising.swendsen_wang(jax.random.key(2), COUPLING, size, 48, 80, 30),
+        "metropolis": ising.metropolis(COUPLING[[0, 2]], size, 48, 500, 200, key=jax.random.key(1), every=5),
+        "clusters": ising.swendsen_wang(COUPLING, size, 48, 80, 30, key=jax.random.key(2)),
     }
     chosen = {"metropolis": [0, 2], "clusters": [0, 1, 2]}
     for name, run in runs.items():
@@ -100,7 +100,7 @@ def test_energies_are_kaufmans_within_four_standard_errors(size):
 
 def test_the_ordered_phase_has_yangs_magnetization():
     coupling = np.array([0.48, 0.6])
-    run = ising.metropolis(jax.random.key(3), coupling, 32, 32, 200, 300)
+    run = ising.metropolis(coupling, 32, 32, 200, 300, key=jax.random.key(3))
     # At these couplings the correlation length is below 3 sites, and no replica of 32 x 32 turns over.
     z = z_of_mean(run.magnetization, ising.spontaneous_magnetization(coupling))
     assert np.all(np.abs(z) < 4), z
@@ -114,7 +114,9 @@ def test_correlations_fall_off_by_the_length_of_onsager():
     length = ising.correlation_length(coupling)
     assert ising.correlation_length(0.4) == pytest.approx(5.962, abs=5e-4)  # 1 / (ln coth 0.4 - 0.8)
     assert np.isinf(ising.correlation_length(ising.CRITICAL_COUPLING)) and np.isnan(ising.correlation_length(0.5))
-    spins = np.asarray(ising.configurations(jax.random.key(4), [coupling], 32, 3200, replicas=40, every=3, burn=30))
+    spins = np.asarray(
+        ising.configurations(np.array([coupling]), 32, 3200, key=jax.random.key(4), replicas=40, every=3, burn=30)
+    )
     rows = spins[0].mean(axis=-1).reshape(40, -1, 32)
     power = np.abs(np.fft.fft(rows, axis=-1)) ** 2
     of_replica = np.fft.ifft(power, axis=-1).real.mean(axis=1) / 32
@@ -133,23 +135,23 @@ def test_correlations_fall_off_by_the_length_of_onsager():
 def test_a_run_goes_on_from_its_last_spins_and_measures_every_so_many_sweeps():
     key = jax.random.key(5)
     for simulate in (ising.metropolis, ising.swendsen_wang):
-        run = simulate(key, COUPLING, 8, 3, 20, 5, every=4)
+        run = simulate(COUPLING, 8, 3, 20, 5, key=key, every=4)
         assert run.energy.shape == (3, 3, 5) and run.spins.shape == (3, 3, 8, 8) and run.spins.dtype == np.int8
         np.testing.assert_allclose(run.magnetization[..., -1], run.spins.mean(axis=(2, 3)), atol=1e-6)
-        still = simulate(key, COUPLING, 8, 3, 1, 0, start=run.spins).spins
+        still = simulate(COUPLING, 8, 3, 1, 0, key=key, start=run.spins).spins
         assert np.any(still != run.spins)
-    shape = ising.configurations(key, COUPLING, 6, 10, replicas=4, burn=2).shape
+    shape = ising.configurations(COUPLING, 6, 10, key=key, replicas=4, burn=2).shape
     assert shape == (3, 10, 6, 6)
 
 
 def test_mistakes_are_refused():
     key = jax.random.key(6)
     with pytest.raises(InputError, match="size is 7"):
-        ising.metropolis(key, COUPLING, 7, 1, 1, 1)
+        ising.metropolis(COUPLING, 7, 1, 1, 1, key=key)
     with pytest.raises(InputError, match=r"shape \(\)"):
-        ising.swendsen_wang(key, 0.3, 8, 1, 1, 1)
+        ising.swendsen_wang(0.3, 8, 1, 1, 1, key=key)
     with pytest.raises(InputError, match="start has shape"):
-        ising.swendsen_wang(key, COUPLING, 8, 2, 1, 1, start=np.ones((3, 1, 8, 8), np.int8))
+        ising.swendsen_wang(COUPLING, 8, 2, 1, 1, key=key, start=np.ones((3, 1, 8, 8), np.int8))
 
 
 def clusters_of_two_by_two(right, down):
@@ -183,10 +185,10 @@ def test_clusters_wrap_as_often_as_the_sum_over_all_bonds_says():
             count, around = clusters_of_two_by_two(*bonds)
             total += p ** bonds.sum() * (1 - p) ** (~bonds).sum() * 2**count * np.array([1, around])
         exact.append(total[1] / total[0])
-    seen = ising.swendsen_wang(jax.random.key(6), coupling, 2, 400, 200, 20, wrapping=True)
+    seen = ising.swendsen_wang(coupling, 2, 400, 200, 20, key=jax.random.key(6), wrapping=True)
     z = z_of_mean(seen.wrapping, exact)
     assert np.all(np.abs(z) < 4), z
     # Nothing else is changed by asking, and who does not ask is not told.
-    alone = ising.swendsen_wang(jax.random.key(6), coupling, 2, 400, 200, 20)
+    alone = ising.swendsen_wang(coupling, 2, 400, 200, 20, key=jax.random.key(6))
     assert alone.wrapping is None
     assert np.all(np.abs(z_of_mean(np.asarray(seen.energy) - np.asarray(alone.energy), 0)) < 4)

@@ -20,7 +20,7 @@ def test_two_layers_learn_modes_as_saxe_solved_them():
     with jax.enable_x64(True):
         for variance in (1.0, correlation):  # whitened inputs, and an autoencoder
             flow = linear.two_layers(
-                jax.random.key(0), correlation, 1e-3, 12.0, variance=variance, hidden=7, steps=2400
+                correlation, 1e-3, 12.0, key=jax.random.key(0), variance=variance, hidden=7, steps=2400
             )
             exact = linear.mode_strength(flow.times[:, None], correlation, 1e-3, variance)
             np.testing.assert_allclose(flow.values, exact, atol=1e-6)
@@ -33,12 +33,12 @@ def test_two_layers_learn_modes_as_saxe_solved_them():
 def test_barlow_twins_learn_modes_at_the_times_of_simon():
     eigenvalues = np.array([2.0, 1.0, 0.5, 0.25, 0.1])
     with jax.enable_x64(True):
-        start = linear.aligned(jax.random.key(1), 1e-3, 4, 5)
+        start = linear.aligned(1e-3, 4, 5, key=jax.random.key(1))
         flow = linear.barlow_twins(start, eigenvalues, 10.0, steps=4000)
         exact = linear.barlow_strength(flow.times[:, None], eigenvalues[:4], 1e-3)
         np.testing.assert_allclose(flow.values, exact, atol=1e-6)
         times = crossing_time(np.asarray(flow.times), np.asarray(flow.values), 0.5)
-    np.testing.assert_allclose(times, linear.barlow_time(eigenvalues[:4], 1e-3), atol=1e-4)
+    np.testing.assert_allclose(times, linear.barlow_half_time(eigenvalues[:4], 1e-3), atol=1e-4)
     # Simon et al. (2023): -ln(s**2 gamma) / 8 gamma.
     np.testing.assert_allclose(times, -np.log(1e-6 * eigenvalues[:4]) / (8 * eigenvalues[:4]), atol=1e-3)
 
@@ -49,16 +49,16 @@ def test_random_small_weights_learn_as_if_they_began_at_the_diagonal_of_r():
         start = 1e-4 * jax.random.normal(jax.random.key(2), (4, 6))
         flow = linear.barlow_twins(start, eigenvalues, 16.0, steps=6400)
         times = crossing_time(np.asarray(flow.times), np.asarray(flow.values), 0.5)
-        expected = linear.barlow_time(eigenvalues[:4], linear.barlow_initial(start))
+        expected = linear.barlow_half_time(eigenvalues[:4], linear.barlow_initial(start))
     np.testing.assert_allclose(times, expected, rtol=5e-3)
-    aligned = linear.barlow_time(eigenvalues[:4], 1e-4)
+    aligned = linear.barlow_half_time(eigenvalues[:4], 1e-4)
     assert np.max(np.abs(times / aligned - 1)) > 0.02  # the start is not told by its scale alone
 
 
 def test_decay_collapses_modes_continuously():
     eigenvalues = np.array([1.0, 0.5, 0.25, 0.1])
     with jax.enable_x64(True):
-        start = linear.aligned(jax.random.key(3), 0.1, 4, 4)
+        start = linear.aligned(0.1, 4, 4, key=jax.random.key(3))
         for decay in (0.0, 0.1, 0.4, 0.8, 1.6):
             end = linear.barlow_twins(start, eigenvalues, 200.0, decay=decay, steps=40_000).values[-1]
             np.testing.assert_allclose(end, linear.collapsed_strength(eigenvalues, decay), atol=1e-6)
@@ -71,7 +71,7 @@ def test_two_scalar_layers_die_continuously_whatever_the_seed():
     decay = np.array([0.1, 0.5, 0.9, 0.97, 1.1, 2.0])
     with jax.enable_x64(True):
         ends = np.asarray(
-            linear.scalar_chain(jax.random.key(4), decay, 1.0, depth=2, seeds=100, time=400.0, steps=8000)
+            linear.scalar_chain(decay, 1.0, key=jax.random.key(4), depth=2, seeds=100, time=400.0, steps=8000)
         )
     np.testing.assert_allclose(ends, np.broadcast_to(np.maximum(1 - decay, 0)[:, None], ends.shape), atol=1e-6)
     np.testing.assert_allclose(linear.upper_product(decay, 1.0, 2), np.maximum(1 - decay, 0), atol=1e-12)
@@ -85,7 +85,7 @@ def test_three_scalar_layers_die_in_a_jump_with_two_ends_side_by_side():
     decay = np.array([0.1, 0.3, 0.99 * critical, 1.01 * critical, 0.99 * spinodal, 1.02 * spinodal])
     with jax.enable_x64(True):
         ends = np.asarray(
-            linear.scalar_chain(jax.random.key(5), decay, 1.0, depth=3, seeds=400, time=300.0, steps=6000)
+            linear.scalar_chain(decay, 1.0, key=jax.random.key(5), depth=3, seeds=400, time=300.0, steps=6000)
         )
     upper = linear.upper_product(decay, 1.0, 3)
     # Nothing between: each seed is at 0 or at the upper minimum, far from 0 even where that is about to vanish.

@@ -40,12 +40,12 @@ def test_the_slope_at_the_capacity_grows_as_the_root_of_the_size():
 
 def test_linear_programs_find_as_many_separable_as_cover_counted():
     patterns = np.array([6, 10, 14])
-    drawn = perceptron.sample(jax.random.key(0), patterns, 5, 250)
+    drawn = perceptron.sample(patterns, 5, 250, key=jax.random.key(0))
     exact = perceptron.separable_probability(patterns, 5)
     assert np.all(np.abs(drawn.mean(axis=1) - exact) < 4 * np.sqrt(exact * (1 - exact) / 250))
 
 
 def test_a_set_that_a_plane_separates_and_one_that_none_does():
     points = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
-    assert perceptron.separable(points, [1, 1, -1])
-    assert not perceptron.separable(points, [1, 1, 1])
+    assert perceptron.separable(points, np.array([1, 1, -1]))
+    assert not perceptron.separable(points, np.array([1, 1, 1]))

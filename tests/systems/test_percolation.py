@@ -68,7 +68,7 @@ def z_of(sampled, exact):
 @pytest.mark.parametrize(("kind", "size", "states"), [("site", 3, all_sites), ("bond", 2, all_bonds)])
 def test_means_are_those_over_all_states(kind, size, states):
     probability = np.array([0.3, 0.5, 0.8])
-    seen = percolation.sample(jax.random.key(0), probability, size, 40_000, kind=kind)
+    seen = percolation.sample(probability, size, 40_000, kind=kind, key=jax.random.key(0))
     exact = np.stack([exact_means(states(size), p) for p in probability], axis=1)
     z = z_of(seen, exact)
     assert np.all(np.abs(z) < 4), z
@@ -76,10 +76,10 @@ def test_means_are_those_over_all_states(kind, size, states):
 
 def test_bond_percolation_of_a_single_site_and_of_full_and_empty_lattices():
     # One site wraps in each direction where its own bond in that direction is there.
-    one = percolation.sample(jax.random.key(1), np.array([0.3]), 1, 20_000, kind="bond")
+    one = percolation.sample(np.array([0.3]), 1, 20_000, kind="bond", key=jax.random.key(1))
     for field in (one.horizontal, one.vertical):
         assert abs(np.mean(field) - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 20_000)
-    ends = percolation.sample(jax.random.key(2), np.array([0.0, 1.0]), 6, 2, kind="bond")
+    ends = percolation.sample(np.array([0.0, 1.0]), 6, 2, kind="bond", key=jax.random.key(2))
     np.testing.assert_allclose(ends.largest, [[1 / 36] * 2, [1] * 2], rtol=1e-6)
     np.testing.assert_allclose(ends.susceptibility, [[35 / 36] * 2, [0] * 2], rtol=1e-6)
     np.testing.assert_array_equal(ends.vertical, [[False] * 2, [True] * 2])
@@ -97,7 +97,7 @@ def test_measures_are_those_of_a_walk_lattice_by_lattice():
 def test_wrapping_at_the_critical_point_has_the_probabilities_of_pinson(kind, size):
     replicas = {"bond": 8000, "site": 3000}[kind]
     critical = np.array([percolation.CRITICAL_PROBABILITY[kind]])
-    seen = percolation.sample(jax.random.key(4), critical, size, replicas, kind=kind)
+    seen = percolation.sample(critical, size, replicas, kind=kind, key=jax.random.key(4))
     across, along = np.asarray(seen.horizontal[0]), np.asarray(seen.vertical[0])
     measured = {"one": np.stack([across, along]), "either": across | along, "both": across & along}
     for name, wraps in measured.items():
@@ -109,4 +109,4 @@ def test_wrapping_at_the_critical_point_has_the_probabilities_of_pinson(kind, si
 
 def test_other_kinds_are_refused():
     with pytest.raises(InputError, match="kind is 'face'"):
-        percolation.sample(jax.random.key(6), np.array([0.5]), 4, 1, kind="face")
+        percolation.sample(np.array([0.5]), 4, 1, kind="face", key=jax.random.key(6))

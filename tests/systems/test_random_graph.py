@@ -25,7 +25,7 @@ def exact_of_five(degree):
 
 def test_small_graphs_have_the_means_over_all_graphs():
     degree = np.array([0.5, 1.0, 2.5])
-    drawn = random_graph.sample(jax.random.key(0), degree, 5, 3000)
+    drawn = random_graph.sample(degree, 5, 3000, key=jax.random.key(0))
     exact = np.stack([exact_of_five(c) for c in degree], axis=1)
     for field, expected in zip(drawn, exact, strict=True):
         assert np.all(np.abs(field.mean(axis=1) - expected) < 4 * field.std(axis=1) / np.sqrt(3000))
@@ -42,7 +42,7 @@ def test_the_giant_component_solves_its_equation():
 
 def test_large_graphs_have_it():
     degree = np.array([0.5, 1.5, 2.5])
-    drawn = random_graph.sample(jax.random.key(1), degree, 20_000, 20)
+    drawn = random_graph.sample(degree, 20_000, 20, key=jax.random.key(1))
     for field, expected in (
         (drawn.largest[1:], random_graph.giant_component(degree[1:])),
         (drawn.susceptibility, random_graph.susceptibility(degree)),

@@ -38,7 +38,7 @@ def test_the_top_eigenpair_of_tridiagonal_matrices_is_numpys(precise, tolerance)
 def test_draws_have_the_law_of_full_data_on_either_side_of_square():
     for dimension, samples in ((12, 20), (20, 12), (1, 5)):
         strength = np.array([0.3, 1.0, 3.0])
-        drawn = spiked.sample(jax.random.key(0), strength, dimension, samples, 4000)
+        drawn = spiked.sample(strength, dimension, samples, 4000, key=jax.random.key(0))
         for i, each in enumerate(strength):
             for ours, full in zip(
                 (drawn.eigenvalue[i], drawn.overlap[i]), dense(each, dimension, samples, 4000), strict=True
@@ -55,7 +55,7 @@ def test_large_matrices_have_the_limits_of_baik_ben_arous_and_peche():
     limit = spiked.limit(strength, 0.5)
     np.testing.assert_allclose(limit.overlap, [0, 1 / 3, 7 / 12, 23 / 30], atol=1e-15)
     np.testing.assert_allclose(limit.eigenvalue, [(1 + np.sqrt(0.5)) ** 2, 3, 10 / 3, 4.2], rtol=1e-12)
-    drawn = spiked.sample(jax.random.key(1), strength, 4000, 8000, 24)
+    drawn = spiked.sample(strength, 4000, 8000, 24, key=jax.random.key(1))
     # Fluctuations of means are ~ 1e-3; the edge below the transition is still 2 p**(-2/3) away.
     np.testing.assert_allclose(np.mean(drawn.eigenvalue, axis=1), limit.eigenvalue, atol=0.02)
     np.testing.assert_allclose(np.mean(drawn.overlap, axis=1), limit.overlap, atol=0.02)

@@ -12,11 +12,11 @@ IMPORTANCE = np.array([0.02, 0.3, 1.0, 3.0, 50.0])
 
 @pytest.fixture(scope="module")
 def trained():
-    return jax.tree.map(np.asarray, superposition.train(jax.random.key(0), DENSITY, IMPORTANCE))
+    return jax.tree.map(np.asarray, superposition.train(DENSITY, IMPORTANCE, key=jax.random.key(0)))
 
 
 def named(phase):
-    return superposition.PHASES[int(phase)]
+    return superposition.FeaturePhase(phase).name.lower()
 
 
 def test_dense_features_compete_for_the_dimension(trained):
@@ -43,7 +43,7 @@ def test_training_ends_no_higher_than_any_pure_form(trained):
 
 def test_features_are_told_apart_by_their_importance_alone(trained):
     """Exchanging them turns importance i into 1 / i, and the loss into that over i."""
-    back = superposition.train(jax.random.key(1), DENSITY, 1 / IMPORTANCE)
+    back = superposition.train(DENSITY, 1 / IMPORTANCE, key=jax.random.key(1))
     np.testing.assert_allclose(back.loss * IMPORTANCE, trained.loss, rtol=5e-3)
 
 

@@ -5,7 +5,15 @@ import sys
 import numpy as np
 import pytest
 
-from jaxphase.data.text import KINDS, corpus_id, kinds_of, source_files, split_files, spread_windows, text
+from jaxphase.data.python_source import (
+    TokenKind,
+    corpus_id,
+    source_files,
+    split_files,
+    spread_windows,
+    text,
+    token_kinds,
+)
 from jaxphase.errors import InputError
 
 SOURCE = text(train=4096, probe=2000, validation=2000)
@@ -23,7 +31,10 @@ SPLITS = SOURCE.splits
 )
 def test_kinds_are_those_that_one_reads(code, marks):
     letters = {"name": "n", "keyword": "k", "string": "s", "comment": "c"}
-    assert "".join("." if kind < 0 else letters[KINDS[kind]] for kind in kinds_of(code.encode())) == marks
+    assert (
+        "".join("." if kind < 0 else letters[TokenKind(kind).name.lower()] for kind in token_kinds(code.encode()))
+        == marks
+    )
 
 
 def test_every_file_is_in_one_split_and_windows_are_of_their_split():

@@ -7,15 +7,15 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from jaxphase.data import digits
 from jaxphase.errors import InputError
-from jaxphase.evaluate import neighbours
+from jaxphase.evaluate import neighbors
 
-knn_accuracy = jax.jit(neighbours.knn_accuracy, static_argnames=("classes", "neighbours"))
+knn_accuracy = jax.jit(neighbors.knn_accuracy, static_argnames=("classes", "neighbors"))
 SPLITS = digits().splits
 
 
 def project(width: int):
     weights = np.random.default_rng(width).standard_normal((64, width)) / 8
-    # No two rows alike: scikit-learn takes the first of equal neighbours, where all of them should vote.
+    # No two rows alike: scikit-learn takes the first of equal neighbors, where all of them should vote.
     return [np.tanh(images @ weights).astype(np.float32) for images in (SPLITS.probe, SPLITS.validation)]
 
 
@@ -25,7 +25,7 @@ def accuracy(fit, test, **options):
 
 @pytest.mark.parametrize("width", [3, 16, 64])
 @pytest.mark.parametrize(("number", "temperature"), [(1, 0.07), (10, 0.07), (25, 0.5)])
-def test_the_vote_is_that_of_weighted_neighbours(width, number, temperature):
+def test_the_vote_is_that_of_weighted_neighbors(width, number, temperature):
     fit, test = project(width)
     mean, std = fit.mean(0), fit.std(0)
     oracle = KNeighborsClassifier(
@@ -33,7 +33,7 @@ def test_the_vote_is_that_of_weighted_neighbours(width, number, temperature):
     ).fit((fit - mean) / std, SPLITS.probe_labels)
     expected = oracle.score((test - mean) / std, SPLITS.validation_labels)
     # One image in 373 may fall the other way by rounding.
-    assert abs(accuracy(fit, test, neighbours=number, temperature=temperature) - expected) < 1.5 / 373
+    assert abs(accuracy(fit, test, neighbors=number, temperature=temperature) - expected) < 1.5 / 373
 
 
 def test_features_that_never_vary_change_nothing():
@@ -62,13 +62,13 @@ def test_known_elections():
     # Every row is its own nearest.
     own = rng.integers(0, 5, 60)
     rows = rng.standard_normal((60, 8)).astype(np.float32)
-    assert knn_accuracy(rows, own, rows, own, classes=5, neighbours=1) == 1
+    assert knn_accuracy(rows, own, rows, own, classes=5, neighbors=1) == 1
 
 
-def test_equal_neighbours_all_vote():
+def test_equal_neighbors_all_vote():
     labels = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2])
     same, test_labels = np.ones((9, 4), np.float32), np.array([2, 2, 1])
-    assert knn_accuracy(same, labels, same[:3], test_labels, classes=3, neighbours=1) == pytest.approx(2 / 3)
+    assert knn_accuracy(same, labels, same[:3], test_labels, classes=3, neighbors=1) == pytest.approx(2 / 3)
 
 
 def test_lanes_of_any_width_share_a_program():
@@ -81,6 +81,6 @@ def test_lanes_of_any_width_share_a_program():
     np.testing.assert_allclose(together, [accuracy(*lane) for lane in lanes], atol=1.5 / 373)
 
 
-def test_more_neighbours_than_rows_are_refused():
-    with pytest.raises(InputError, match="neighbours is 401"):
-        accuracy(*project(3), neighbours=401)
+def test_more_neighbors_than_rows_are_refused():
+    with pytest.raises(InputError, match="neighbors is 401"):
+        accuracy(*project(3), neighbors=401)

@@ -5,11 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from jaxphase.data.arrays import arrays
+from jaxphase.data.array_files import arrays
 from jaxphase.data.source import Layout
 from jaxphase.errors import InputError
 
-module = sys.modules["jaxphase.data.arrays"]
+module = sys.modules["jaxphase.data.array_files"]
 RNG = np.random.default_rng(0)
 FEW = {"probe": 3, "validation": 2}
 
@@ -129,7 +129,7 @@ def test_more_than_fits_stays_in_the_file_and_is_the_same(tmp_path, monkeypatch,
     monkeypatch.setattr(module, "LARGE", 0)
     monkeypatch.setattr(module, "BLOCK", 1000)  # 6 to 20 rows: moments are merged
     mapped = arrays(path, **FEW)
-    assert isinstance(mapped.splits.train, module.Mapped) and mapped.layout == at_once.layout
+    assert isinstance(mapped.splits.train, module.MappedRows) and mapped.layout == at_once.layout
     assert mapped.splits.train.dtype == at_once.splits.train.dtype
     some = np.array([7, 0, 44, 7])
     for got, expected in zip(mapped.splits, at_once.splits, strict=True):

@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from jaxphase.data.spiked import hidden_direction, spiked
+from jaxphase.data.spiked_vectors import hidden_direction, spiked
 from jaxphase.errors import InputError
 
 

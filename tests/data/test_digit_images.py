@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from jaxphase.data.digits import digits
+from jaxphase.data.digit_images import digits
 
 
 def test_splits_are_disjoint_and_another_seed_deals_anew():

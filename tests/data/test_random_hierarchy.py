@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxphase.data.hierarchy import derive, draw_rules, hierarchy, parse
+from jaxphase.data.random_hierarchy import derive, draw_rules, hierarchy, parse
 from jaxphase.errors import InputError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from jaxphase.data.glyphs import CHARACTERS, FACES, draw_masters, draw_split, glyphs
+from jaxphase.data.glyph_images import CHARACTERS, FACES, draw_masters, draw_split, glyphs
 from jaxphase.errors import InputError
 
 SOURCE = glyphs(train=4096)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from jaxphase.data.ising import CRITICAL_TEMPERATURE, equilibrate, ising
+from jaxphase.data.ising_spins import CRITICAL_TEMPERATURE, equilibrate, ising
 from jaxphase.errors import InputError
 
 
