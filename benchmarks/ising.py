@@ -59,10 +59,10 @@ def in_numpy(size: int, replicas: int) -> Callable[[int], object]:
 
     def run(sweeps):
         for _ in range(sweeps):
-            for colour in (black, ~black):
+            for color in (black, ~black):
                 field = sum(np.roll(spins, shift, axis) for axis in (1, 2) for shift in (-1, 1))
                 flipped = rng.random(spins.shape, np.float32) < odds[spins * field + 4]
-                spins[flipped & colour] *= -1
+                spins[flipped & color] *= -1
 
     return run
 
@@ -79,10 +79,10 @@ def in_numba(size: int, replicas: int) -> Callable[[int], object] | None:
         size = spins.shape[1]
         for _ in range(sweeps):
             for r in range(spins.shape[0]):
-                for colour in range(2):
+                for color in range(2):
                     for i in range(size):
                         above, below = spins[r, i - 1], spins[r, (i + 1) % size]
-                        for j in range((i + colour) % 2, size, 2):
+                        for j in range((i + color) % 2, size, 2):
                             field = above[j] + below[j] + spins[r, i, j - 1] + spins[r, i, (j + 1) % size]
                             against = spins[r, i, j] * field
                             if against <= 0 or np.random.random() < odds[against]:  # noqa: NPY002  numba's own

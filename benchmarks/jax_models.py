@@ -52,7 +52,7 @@ class ResNet(nnx.Module):
         for first in (0, 2):
             change = x
             for i in (first, first + 1):
-                change = self.convolutions[i](neighbours(nnx.gelu(self.norms[i](change))))
+                change = self.convolutions[i](neighbors(nnx.gelu(self.norms[i](change))))
             x = x + change
         return self.head(self.norm(x)).reshape(len(squares), 16, 4)
 
@@ -104,7 +104,7 @@ class Block(nnx.Module):
         return x + self.down(nnx.gelu(self.up(self.norms[1](x))))
 
 
-def neighbours(x: Array) -> Array:
+def neighbors(x: Array) -> Array:
     """[n, rows, columns, features] -> [n, rows, columns, 9 features], zeros beyond the border."""
     rows, columns = x.shape[1:3]
     bordered = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))

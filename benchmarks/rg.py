@@ -64,10 +64,10 @@ def ours(recipe, found, rows):
 
     def statistics(layer):
         outputs = layer.function(layer.inputs)
-        centred = outputs - outputs.mean(0)
-        covariance = centred.T @ centred / len(centred)
-        rank = rg.spectral_ranks(centred).effective
-        return jnp.stack([jnp.trace(covariance) / layer.live, kurtosis(centred, covariance), rank])
+        centered = outputs - outputs.mean(0)
+        covariance = centered.T @ centered / len(centered)
+        rank = rg.spectral_ranks(centered).effective
+        return jnp.stack([jnp.trace(covariance) / layer.live, kurtosis(centered, covariance), rank])
 
     mesh = lane_mesh()
     along = jax.vmap(one, (0, None))
@@ -103,10 +103,10 @@ def in_numpy(weights, rows):
     x, values = rows, []
     for kernel, bias, gain in weights:
         x = gelu(block(x, kernel, bias, gain)[1])
-        centred = x - x.mean(0)
-        covariance = centred.T @ centred / len(x)
-        fourth = 3 * np.mean(np.sum(centred**2, axis=1) ** 2)
-        share = np.linalg.svd(centred, compute_uv=False)
+        centered = x - x.mean(0)
+        covariance = centered.T @ centered / len(x)
+        fourth = 3 * np.mean(np.sum(centered**2, axis=1) ** 2)
+        share = np.linalg.svd(centered, compute_uv=False)
         rank = np.exp(scipy.stats.entropy(share))
         squared = np.trace(covariance) ** 2 + 2 * np.sum(covariance**2)
         values.append([np.trace(covariance) / len(covariance), fourth / squared, rank])

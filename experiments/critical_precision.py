@@ -65,11 +65,11 @@ class System(NamedTuple):
 
 
 def ising_rows(size: int, key) -> np.ndarray:
-    return lattices.ising_rows(size, REPLICAS * MERGED, SWEEPS, key, BURN)[0]
+    return lattices.ising_rows(size, REPLICAS * MERGED, SWEEPS, key=key, burn=BURN)[0]
 
 
 def percolation_rows(size: int, key) -> np.ndarray:
-    return lattices.percolation_rows(size, LATTICES[size] * MERGED, key)
+    return lattices.percolation_rows(size, LATTICES[size] * MERGED, key=key)
 
 
 SYSTEMS = (

@@ -24,7 +24,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from jaxphase.validate import WRONG, Check, table, validate  # noqa: E402
+from jaxphase.validate import MAX_PULL, Check, table, validate  # noqa: E402
 
 HERE = Path(__file__)
 
@@ -45,11 +45,11 @@ def draw(runs: list[tuple[Check, ...]], path: Path) -> None:
             continue
         pulls = np.array([check.pull for check in checks])
         colors = ["C0" if check.right else "C3" for check in checks]
-        axes.scatter(np.clip(pulls, -WRONG - 0.5, WRONG + 0.5), [place] * len(pulls), s=16, c=colors, alpha=0.7)
+        axes.scatter(np.clip(pulls, -MAX_PULL - 0.5, MAX_PULL + 0.5), [place] * len(pulls), s=16, c=colors, alpha=0.7)
         precision = np.median([check.precision for check in checks])
-        axes.text(WRONG + 0.8, place, f"{precision:.1e}", va="center", fontsize=8, color="0.4")
+        axes.text(MAX_PULL + 0.8, place, f"{precision:.1e}", va="center", fontsize=8, color="0.4")
     axes.set_yticks(range(len(rows)), [f"{checks[0].system}: {checks[0].quantity}" for checks in rows], fontsize=8)
-    axes.set_xlim(-WRONG - 0.7, WRONG + 2.2)
+    axes.set_xlim(-MAX_PULL - 0.7, MAX_PULL + 2.2)
     axes.set_xticks(range(-4, 5, 2))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("(recovered - exact) / standard error; right: error relative to the exact value")
@@ -65,7 +65,7 @@ def main() -> None:
     runs, seconds = [], []
     for seed in range(arguments.seeds):
         began = time.perf_counter()
-        runs.append(validate(arguments.large, seed))
+        runs.append(validate(large=arguments.large, key=jax.random.key(seed)))
         seconds.append(round(time.perf_counter() - began, 1))
         Console(width=140).print(table(runs[-1]))
         print(f"seed {seed}: {seconds[-1]} s", flush=True)

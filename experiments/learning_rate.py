@@ -120,7 +120,7 @@ def table(name: str, result: dict) -> None:
 
 
 def figure(results: dict) -> None:
-    """A row per case, a column per parametrization: loss over rate, a colour per width, its optimum marked."""
+    """A row per case, a column per parametrization: loss over rate, a color per width, its optimum marked."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

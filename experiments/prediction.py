@@ -258,7 +258,7 @@ def add(rng, law: World, data: Measurements, offer) -> Measurements:
 
 
 def real(folders: list[Path]) -> dict:
-    """Exponents and leave-one-family-out errors on analysed sweeps."""
+    """Exponents and leave-one-family-out errors on analyzed sweeps."""
     data = read_measurements(folders)
     model = fit(data)
     table = {

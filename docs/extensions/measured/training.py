@@ -1,6 +1,7 @@
 """What trained models learn, and at which learning rate."""
 
 import math
+from statistics import mode
 
 from .tables import number, table, table_of, with_error
 
@@ -27,8 +28,8 @@ def cells(results: dict) -> str:
         strict=True,
     )
     words = (
-        f"Models have about {min(sizes):,} to {max(sizes):,} parameters and train for {min(steps):,} to {max(steps):,} "
-        f"steps, {min(times):.0f} to {max(times):.0f} s a cell on two cores."
+        f"Most models have about {mode(sizes):,} parameters (at most {max(sizes):,}). They train for {min(steps):,} to "
+        f"{max(steps):,} steps, which takes {min(times):.0f} to {max(times):.0f} s a cell on two cores."
     )
     headings = ("data", "commonest class", "raw", "family", *OBJECTIVES.values())
     return f"{table(headings, rows)}\n\n{words}"
