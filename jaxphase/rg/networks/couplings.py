@@ -1,7 +1,7 @@
 """Couplings of a trained network: the numbers of its layers that are followed through a coarse-graining.
 
 None depends on the order of units, nor on the axes of a residual stream: what is said of the distribution of
-activations is an average over all directions in which one may look at them.
+activations is a mean over all directions in their space.
 """
 
 import math
@@ -11,81 +11,129 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float, Int, Key, Num
 
-from jaxphase.models import transformer
+from jaxphase.detect.status import Status
+from jaxphase.errors import InputError
+from jaxphase.models import resnet, transformer
 from jaxphase.models.mlp import MLP, Block
 from jaxphase.models.stack import Stack
+from jaxphase.rg.networks.reduction import AnyArray
 from jaxphase.rg.signal import criticality_index
 from jaxphase.rg.spectrum import marchenko_pastur, spectral_exponent, spectral_ranks
 from jaxphase.scaling import correlation_lengths
 
-_SKEWED = 1024  # samples at most whose third moments are taken, in pairs
-_PLACED = 64  # rows whose correlations over positions are taken
-_MOVED, _AT_ONCE = 8, 16  # rows whose units are moved, and units moved at once
+Scalar = Float[Array, ""]
+
+_SKEWNESS_SAMPLES = 1024  # samples at most whose third moments are taken, in pairs
+_LENGTH_ROWS = 64  # rows whose correlations over positions are taken
+_CHI_ROWS = 8  # rows whose units are perturbed for chi
+_CHI_AT_ONCE = 16  # units that are perturbed together
 
 
 class Layer(NamedTuple):
-    """A block of a network at work: `function(inputs)` are its outputs, of so many live units; the weights by which it
-    reads and writes, live in the first `live_weights` rows and columns; sides of the lattice of positions, if any."""
+    """A block of a network at work.
+
+    Attributes:
+        name: Where it is in the model.
+        function: From inputs to outputs.
+        inputs: Its inputs, `[n, ..., width]`.
+        live_inputs: Number of inputs that are no padding.
+        live: Number of outputs that are no padding.
+        weights: The weights by which it reads and writes, `[rows, columns]`.
+        live_weights: Number of their rows and of their columns that are no padding.
+        sides: Sides of the lattice of positions; empty without positions.
+    """
 
     name: str
-    function: Callable
-    inputs: Array
-    live_inputs: Array
-    live: Array
-    weights: Array
-    live_weights: tuple[Array, Array]
+    function: Callable[[Array], Array]
+    inputs: Float[Array, "n *positions width"]
+    live_inputs: Int[Array, ""]
+    live: Int[Array, ""]
+    weights: Float[AnyArray, "rows columns"]
+    live_weights: tuple[Int[Array, ""], Int[Array, ""]]
     sides: tuple[int, ...]
 
 
 class Couplings(NamedTuple):
-    """Each `[layers]`, eigenvalues `[layers, w]`: those of the activations' covariance, the largest first.
+    """Couplings of the blocks of a network, each `[layers]`.
 
-    mean, variance: of a unit, root mean square and mean over units. skewness, kurtosis: of a combination of units, in
-    the mean over directions; 0 and 3 if all are Gaussian. entropy: of a Gaussian of the same covariance, in nats a
-    unit, an upper bound on the differential entropy.
-    correlation_length: of the activations over positions, exponential; NaN without at least four of them.
-    effective_rank: of the centered activations, over the number of units. stable_rank, tail_exponent, outliers: of the
-    weights, over their shorter side; of their eigenvalues; the share of them beyond the edge of noise. chi: by how much
-    the layer multiplies small differences, squared, per unit; criticality: 1 if they neither grow nor die, and
-    spectral_criticality: 1 if the tail of the weights' eigenvalues has the exponent 2 (`criticality_index`).
+    Attributes:
+        mean: Mean activation of a unit, root mean square over units.
+        variance: Variance of a unit, mean over units.
+        skewness: Skewness of a combination of units, mean over directions; 0 if all are Gaussian.
+        kurtosis: Kurtosis of a combination of units, mean over directions; 3 if all are Gaussian.
+        entropy: Entropy of a Gaussian of the same covariance, in nats per unit: an upper bound on the entropy.
+        correlation_length: Exponential correlation length of the activations over positions; NaN with fewer than four.
+        effective_rank: Effective rank of the centered activations over the number of units.
+        stable_rank: Stable rank of the weights over their shorter side.
+        tail_exponent: Exponent alpha of the tail of the weights' eigenvalues.
+        outliers: Share of the weights' eigenvalues beyond the edge of noise.
+        chi: Factor of the layer on squared differences, per unit.
+        chi_se: Its standard error.
+        criticality: `criticality_index` of chi: 1 if small differences neither grow nor shrink.
+        spectral_criticality: The spectral index: 1 if `tail_exponent` is 2.
+        eigenvalues: Eigenvalues of the activations' covariance, `[layers, width]`, the largest first.
     """
 
-    mean: Array
-    variance: Array
-    skewness: Array
-    kurtosis: Array
-    entropy: Array
-    correlation_length: Array
-    effective_rank: Array
-    stable_rank: Array
-    tail_exponent: Array
-    outliers: Array
-    chi: Array
-    chi_se: Array
-    criticality: Array
-    spectral_criticality: Array
-    eigenvalues: Array
+    mean: Float[Array, " layers"]
+    variance: Float[Array, " layers"]
+    skewness: Float[Array, " layers"]
+    kurtosis: Float[Array, " layers"]
+    entropy: Float[Array, " layers"]
+    correlation_length: Float[Array, " layers"]
+    effective_rank: Float[Array, " layers"]
+    stable_rank: Float[Array, " layers"]
+    tail_exponent: Float[Array, " layers"]
+    outliers: Float[Array, " layers"]
+    chi: Float[Array, " layers"]
+    chi_se: Float[Array, " layers"]
+    criticality: Float[Array, " layers"]
+    spectral_criticality: Float[Array, " layers"]
+    eigenvalues: Float[Array, "layers width"]
 
 
 @jax.default_matmul_precision("highest")
-def couplings(model: nnx.Module, rows: Array, key: Array) -> Couplings:
-    """Couplings of the blocks of an MLP or residual model, padded or not, on rows [n, numbers] that it reads.
+def couplings(model: nnx.Module, rows: Num[AnyArray, "n numbers"], *, key: Key[Array, ""]) -> Couplings:
+    """Measure the couplings of the blocks of an MLP or a residual model.
 
-    jit and vmap go through. Of w units, 2 n w^2 operations for covariances and a singular value decomposition of the
-    activations and of the weights per layer.
+    jit and vmap apply. For w units the cost per layer is 2 n w**2 operations for the covariance, and a singular value
+    decomposition of the activations and of the weights.
+
+    Args:
+        model: A model of this library, padded or not.
+        rows: Rows that it reads, `[n, numbers]`.
+        key: Key of the positions that are perturbed for chi.
+
+    Returns:
+        `Couplings`, one entry for each block of the encoder.
     """
-    each = [_of_layer(layer, jax.random.fold_in(key, i)) for i, layer in enumerate(layers(model, rows))]
+    each = [_couplings_of(layer, jax.random.fold_in(key, i)) for i, layer in enumerate(layers(model, rows))]
     return jax.tree.map(lambda *values: jnp.stack(values), *each)
 
 
-def layers(model: nnx.Module, rows: Array) -> list[Layer]:
-    """The blocks of the encoder, each at what it reads."""
-    return _of_mlp(model, rows) if isinstance(model, MLP) else _of_stack(model, rows)
+def layers(model: nnx.Module, rows: Num[AnyArray, "n numbers"]) -> list[Layer]:
+    """List the blocks of the encoder of an MLP or a residual model, each with its inputs.
+
+    Args:
+        model: A model of this library, padded or not.
+        rows: Rows that it reads, `[n, numbers]`.
+
+    Returns:
+        A `Layer` for each block.
+
+    Raises:
+        InputError: If the model is of another kind.
+    """
+    if isinstance(model, MLP):
+        return _layers_of_mlp(model, jnp.asarray(rows))
+    if isinstance(model, Stack):
+        return _layers_of_stack(model, jnp.asarray(rows))
+    raise InputError(f"model is a {type(model).__name__}: give an MLP, ResNet, Transformer or ViT of jaxphase.")
 
 
-def _of_mlp(model: MLP, rows: Array) -> list[Layer]:
+def _layers_of_mlp(model: MLP, rows: Num[Array, "n numbers"]) -> list[Layer]:
+    """The blocks of a perceptron."""
     x = model.numbers(rows)
     live, found = jnp.asarray(x.shape[1]), []
     for i, block in enumerate(model.encoder):
@@ -96,90 +144,96 @@ def _of_mlp(model: MLP, rows: Array) -> list[Layer]:
     return found
 
 
-def _of_stack(model: Stack, rows: Array) -> list[Layer]:
+def _layers_of_stack(model: Stack, rows: Num[Array, "n numbers"]) -> list[Layer]:
+    """The blocks of a residual model."""
     x, live, found = model.stem(rows), model.norm.live[...].astype(int), []
     for i, block in enumerate(model.blocks):
         if isinstance(block, transformer.Block):
             weights = block.perceptron_norm.gain[...][:, None] * block.up.kernel[...]
             sides, counts = model.stem.sides, (live, 4 * live)
-        else:
+        elif isinstance(block, resnet.Block):
             weights = block.convolutions[0].kernel[...].swapaxes(0, 1).reshape(-1, x.shape[-1])
             sides, counts = block.sides, (9 * live, live)
+        else:
+            raise InputError(f"a block is a {type(block).__name__}: couplings are of transformer and residual blocks.")
         found.append(Layer(f"blocks.{i}", block, x, live, live, weights, counts, sides))
         x = block(x)
     return found
 
 
-def _of_layer(layer: Layer, key: Array) -> Couplings:
+def _couplings_of(layer: Layer, key: Key[Array, ""]) -> Couplings:
+    """The couplings of one layer, as scalars."""
     outputs = layer.function(layer.inputs)
     samples = outputs.reshape(-1, outputs.shape[-1])
     mean = samples.mean(0)
-    centred = samples - mean
-    covariance = centred.T @ centred / len(centred)
+    centered = samples - mean
+    covariance = centered.T @ centered / len(centered)
     trace = jnp.trace(covariance)
-    weights = layer.weights, *layer.live_weights
+    weights, shorter = (layer.weights, *layer.live_weights), jnp.minimum(*layer.live_weights)
     noise = marchenko_pastur(*weights)
     tail = spectral_exponent(*weights).alpha
-    grown, grown_se = growth(layer, key)
-    index = criticality_index(grown, grown_se, tail)
+    chi, chi_se = growth(layer, key)
+    index = criticality_index(chi, chi_se, tail)
     return Couplings(
         mean=jnp.sqrt(mean @ mean / layer.live),
         variance=trace / layer.live,
-        skewness=skewness(centred, covariance),
-        kurtosis=kurtosis(centred, covariance),
+        skewness=skewness(centered, covariance),
+        kurtosis=kurtosis(centered, covariance),
         entropy=gaussian_entropy(covariance, len(samples), layer.live),
         correlation_length=correlation_length(outputs, layer.sides),
-        effective_rank=spectral_ranks(centred, len(centred), layer.live).effective / layer.live,
-        stable_rank=spectral_ranks(*weights).stable / jnp.minimum(*layer.live_weights),
+        effective_rank=spectral_ranks(centered, len(centered), layer.live).effective / layer.live,
+        stable_rank=spectral_ranks(*weights).stable / shorter,
         tail_exponent=tail,
-        outliers=jnp.where(noise.status < 2, noise.outliers / jnp.minimum(*layer.live_weights), jnp.nan),
-        chi=grown,
-        chi_se=grown_se,
+        outliers=jnp.where(noise.status < Status.NOT_IDENTIFIED, noise.outliers / shorter, jnp.nan),
+        chi=chi,
+        chi_se=chi_se,
         criticality=index.index,
         spectral_criticality=index.spectral,
         eigenvalues=jnp.linalg.eigvalsh(covariance)[::-1],
     )
 
 
-def growth(layer: Layer, key: Array) -> tuple[Array, Array]:
-    """|J|_F^2 of a layer over its number of outputs, and the standard error of the mean over samples: chi.
+def growth(layer: Layer, key: Key[Array, ""]) -> tuple[Scalar, Scalar]:
+    """Compute chi of a layer, `|J|_F**2` over its number of outputs, and its standard error over samples.
 
-    It is `signal.chi` without its random probes, which no permutation of units would leave as they are: all units of
-    one position are moved in turn, and `key` only chooses that position in each sample.
+    It is `signal.chi` without random signs, whose result would change when units are permuted. All units of one
+    position are perturbed in turn, and `key` only chooses that position in each sample.
     """
-    x = layer.inputs[:_MOVED]
+    x = layer.inputs[:_CHI_ROWS]
     positions = x.shape[1:-1]
     chosen = jax.random.randint(key, (len(x),), 0, math.prod(positions))
     where = jax.nn.one_hot(chosen, math.prod(positions), dtype=x.dtype).reshape(len(x), *positions, 1)
     along = jax.linearize(layer.function, x)[1]
 
-    def moved(unit: Array) -> Array:
+    def squared_change(unit: Array) -> Array:
         probe = jnp.where(jnp.arange(x.shape[-1]) == unit, where, 0)
         return jnp.sum(along(probe).reshape(len(x), -1) ** 2, axis=1)
 
     units = jnp.arange(x.shape[-1])
-    squares = jax.lax.map(moved, units, batch_size=min(len(units), _AT_ONCE))
+    squares = jax.lax.map(squared_change, units, batch_size=min(len(units), _CHI_AT_ONCE))
     each = jnp.sum(jnp.where(units[:, None] < layer.live_inputs, squares, 0), axis=0) / layer.live
     return each.mean(), jnp.std(each, ddof=1) / math.sqrt(len(x))
 
 
-def kurtosis(centred: Array, covariance: Array) -> Array:
-    """Fourth moment of the samples [n, w] along u, over the square of the second, both averaged over Gaussian u.
+def kurtosis(centered: Float[Array, "n w"], covariance: Float[Array, "w w"]) -> Scalar:
+    """Compute the fourth moment of u x over the square of its second, both averaged over Gaussian directions u.
 
-    The mean of (u x)^4 is 3 |x|^4 and that of (u C u)^2 is tr(C)^2 + 2 tr(C^2): 3 E|x|^4 over it. 3 for any Gaussian.
+    The mean of `(u x)**4` over u is `3 |x|**4`, and that of `(u C u)**2` is `tr(C)**2 + 2 tr(C**2)`. The result is 3
+    for any Gaussian x.
     """
-    fourth = jnp.mean(jnp.sum(centred**2, axis=1) ** 2)
+    fourth = jnp.mean(jnp.sum(centered**2, axis=1) ** 2)
     squared = jnp.trace(covariance) ** 2 + 2 * jnp.sum(covariance**2)
     return jnp.where(squared > 0, 3 * fourth / jnp.where(squared > 0, squared, 1), jnp.nan)
 
 
-def skewness(centred: Array, covariance: Array) -> Array:
-    """Root of the squared third moment of the samples [n, w] along u over the cube of the second, as in `kurtosis`.
+def skewness(centered: Float[Array, "n w"], covariance: Float[Array, "w w"]) -> Scalar:
+    """Compute the root of the squared third moment of u x over the cube of its second, averaged as in `kurtosis`.
 
-    From the pairs of a sample x of one half and y of the other, of which (u x)^3 (u y)^3 has the mean
-    6 (x y)^3 + 9 |x|^2 |y|^2 x y: of a symmetric law it is 0 in the mean. Below 0, it is minus the root of minus it.
+    The squared third moment comes from pairs of a sample x of one half and y of the other: the mean of
+    `(u x)**3 (u y)**3` over u is `6 (x y)**3 + 9 |x|**2 |y|**2 x y`, whose expectation is 0 for a symmetric
+    distribution. Of a negative value minus the root of its modulus is taken.
     """
-    some = centred[:: -(-len(centred) // _SKEWED)]
+    some = centered[:: -(-len(centered) // _SKEWNESS_SAMPLES)]
     x, y = (half - half.mean(0) for half in (some[::2], some[1::2]))
     product, lengths = x @ y.T, jnp.outer(jnp.sum(x**2, axis=1), jnp.sum(y**2, axis=1))
     third = jnp.mean(6 * product**3 + 9 * lengths * product)
@@ -189,30 +243,31 @@ def skewness(centred: Array, covariance: Array) -> Array:
     return jnp.sign(square) * jnp.sqrt(jnp.abs(square))
 
 
-def gaussian_entropy(covariance: Array, samples: int, live: Array) -> Array:
-    """Entropy in nats, per dimension, of the Gaussian with this covariance [w, w], of which `live` dimensions count.
+def gaussian_entropy(covariance: Float[Array, "w w"], samples: int, live: Int[Array, ""] | int) -> Scalar:
+    """Compute the entropy in nats, per dimension, of a Gaussian with the covariance of these samples.
 
-    The estimator without bias of Ahmed & Gokhale (1989, IEEE Trans. Inf. Theory 35, 688) from independent Gaussian
-    samples. Directions without variance count as rounding. NaN with fewer samples than dimensions.
+    It is the unbiased estimator of Ahmed & Gokhale (1989, IEEE Trans. Inf. Theory 35, 688) for independent Gaussian
+    samples, over the first `live` dimensions. Directions without variance get that of rounding. The result is NaN with
+    fewer samples than dimensions.
     """
     place = jnp.arange(len(covariance))
     values = jnp.linalg.eigvalsh(covariance)
     least = jnp.finfo(values.dtype).eps * jnp.maximum(values[-1], jnp.finfo(values.dtype).tiny)
-    # Eigenvalues ascend, and those of padding, which are 0, come first.
+    # Eigenvalues are in rising order, so that those of padding, which are 0, come first.
     logs = jnp.where(place >= len(values) - live, jnp.log(jnp.maximum(values, least)), 0)
     freedom = jnp.where(place < live, jax.scipy.special.digamma(jnp.maximum(samples - 1 - place, 1) / 2), 0)
     mean = jnp.sum(logs - freedom) / live + jnp.log(samples / 2)
     return jnp.where(samples > live + 1, (mean + jnp.log(2 * jnp.pi * jnp.e)) / 2, jnp.nan)
 
 
-def correlation_length(outputs: Array, sides: tuple[int, ...]) -> Array:
-    """Exponential length, in positions, of activations [n, positions, w] on a lattice, summed over units.
+def correlation_length(outputs: Float[Array, "n *positions w"], sides: tuple[int, ...]) -> Scalar:
+    """Compute the exponential correlation length, in positions, of activations on a lattice, summed over units.
 
-    NaN with fewer than four positions to a side, or where neighbours do not correlate.
+    It is NaN with fewer than four positions to a side, or if neighbors do not correlate.
     """
     if not sides or min(sides) < 4:
         return jnp.full((), jnp.nan)
-    some = outputs[:_PLACED] - outputs[:_PLACED].mean(0)
+    some = outputs[:_LENGTH_ROWS] - outputs[:_LENGTH_ROWS].mean(0)
     field = jnp.moveaxis(some, -1, 1).reshape(-1, *sides)
-    # Blocks of whole rows: which unit is which has no part in the jackknife.
-    return correlation_lengths(field, axes=len(sides), periodic=False, blocks=_PLACED // 4).exponential
+    # Blocks of the jackknife are whole rows, so that the order of units has no influence.
+    return correlation_lengths(field, axes=len(sides), periodic=False, blocks=_LENGTH_ROWS // 4).exponential

@@ -1,53 +1,74 @@
-"""Fewer coordinates for many, and the way back: what a coarse-graining of hidden units is made of.
+"""Reductions of many coordinates to few, with the way back: the building blocks of coarse-graining hidden units.
 
-Behind a nonlinearity only units themselves can be kept (`select`); where any rotation is a symmetry, the principal axes
-are the best there is (`principal_axes`). Coordinates that are padding come last, and are never kept.
+Behind a nonlinearity only whole units can be kept (`select`). Where any rotation is a symmetry, the principal axes keep
+the most (`principal_axes`). Coordinates that are padding come last, and are never kept.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import Array, ArrayLike, Float, Int
 
-# A unit of whose variance less than this share remains is a combination of others, up to rounding.
+# The parameters of a model are NumPy arrays until the first program has run.
+AnyArray = Array | np.ndarray
+
+# A unit is a combination of others, up to rounding, if less than this share of its variance is unexplained.
 _ROUNDING = 1e-6
 
 
 class Reduction(NamedTuple):
-    """Maps `coarse = fine @ down` and `fine ~ coarse @ up + offset`.
+    """The maps `coarse = fine @ down` and `fine ~ coarse @ up + offset`.
 
-    down [w, k], up [k, w], offset [w]; kept is the share of the variance, or of the mean square, that the way back
-    explains. Columns of `down` beyond what a padded model keeps are zero, as are the rows of `up`.
+    Attributes:
+        down: From fine to coarse, `[w, k]`; columns are zero beyond the number that a padded model keeps.
+        up: From coarse to fine, `[k, w]`; rows are zero beyond that number.
+        offset: Constant of the way back, `[w]`.
+        kept: Share of the variance, or of the mean square without centering, that the way back explains.
     """
 
-    down: Array
-    up: Array
-    offset: Array
-    kept: Array
+    down: Float[Array, "w k"]
+    up: Float[Array, "k w"]
+    offset: Float[Array, " w"]
+    kept: Float[Array, ""]
 
 
-def identity(size: int, dtype=jnp.float32) -> Reduction:
-    """All coordinates."""
+def identity(size: int, dtype: DTypeLike = jnp.float32) -> Reduction:
+    """The reduction that keeps all coordinates."""
     eye = jnp.eye(size, dtype=dtype)
     return Reduction(eye, eye, jnp.zeros(size, dtype), jnp.ones((), dtype))
 
 
-def select(fine: Array, keep: Array, size: int, *, group: int = 1, centre: bool = True) -> Reduction:
-    """Units from which the others follow best by linear maps, one after the other: interpolative decomposition.
+def select(
+    fine: Float[AnyArray, "n w"], keep: ArrayLike, size: int, *, group: int = 1, center: bool = True
+) -> Reduction:
+    """Select units from which the others follow best by linear maps (interpolative decomposition).
 
-    fine [n, w]: samples of all units; keep: how many of them are kept, at most `size`, which is the number of columns
-    that come back. Each next unit is the one of the largest remaining variance after those before it have explained
-    what they can, as in the pivoted QR decomposition of `fine` (Cheng et al. 2005; Chee et al. 2022, NeurIPS). Units
-    come and go in groups of `group` neighbours. With centre=True constants are for free: whatever reads the units can
-    hold them. 2 n w^2 operations for the covariance, 4 w^2 for every unit kept.
+    Each next unit is the one with the largest variance that the units before it do not explain, as in the pivoted QR
+    decomposition of the samples. The cost is 2 n w**2 operations for the covariance and 4 w**2 for every unit kept.
+
+    Args:
+        fine: Samples of all units, `[n, w]`.
+        keep: Number of units to keep, at most `size`.
+        size: Number of coarse coordinates of the result.
+        group: Units are kept in groups of this many neighbors.
+        center: Whether the layer that reads the units has a bias, so that constants need no unit.
+
+    Returns:
+        The `Reduction` to the selected units.
+
+    References:
+        Cheng et al. (2005), SIAM J. Sci. Comput. 26, 1389; Chee et al. (2022), NeurIPS.
     """
-    mean, moment = _moments(fine, centre)
+    fine = jnp.asarray(fine)
+    mean, moment = _moments(fine, center)
     width = len(moment)
 
     def add(i: Array, state):
         rest, up, chosen, free = state
-        # Nothing is below 0, not by rounding either: the first of equals is then no padding.
+        # No share is negative by rounding, so that among equals the first is taken, which is no padding.
         share = jnp.where(free, jnp.maximum(jnp.diagonal(rest), 0), -1).reshape(-1, group).sum(1)
         first = group * jnp.argmax(share)
         for place in range(group):
@@ -63,25 +84,42 @@ def select(fine: Array, keep: Array, size: int, *, group: int = 1, centre: bool 
     return Reduction(down, up, mean - mean @ down @ up, _explained(jnp.trace(rest), jnp.trace(moment)))
 
 
-def read(fine: Array, down: Array, *, centre: bool = True) -> Reduction:
-    """The way back from units that are chosen already, by samples `fine` [n, w]; down [w, k] has one unit a column."""
-    mean, moment = _moments(fine, centre)
+def way_back(fine: Float[AnyArray, "n w"], down: Float[AnyArray, "w k"], *, center: bool = True) -> Reduction:
+    """The reduction to units that are already chosen, with the way back from samples of all units.
+
+    `down` has a one for the chosen unit in each column, and columns of zeros for padding.
+    """
+    fine, down = jnp.asarray(fine), jnp.asarray(down)
+    mean, moment = _moments(fine, center)
     chosen = jnp.where(down.any(axis=0), jnp.argmax(down, axis=0), len(moment))
-    start = moment, jnp.zeros(down.T.shape, fine.dtype)
-    rest, up = jax.lax.fori_loop(0, len(chosen), lambda i, state: _sweep(*state, moment, chosen[i], i), start)
+
+    def add(i: Array, state):
+        rest, up = state
+        return _sweep(rest, up, moment, chosen[i], i)
+
+    rest, up = jax.lax.fori_loop(0, len(chosen), add, (moment, jnp.zeros(down.T.shape, fine.dtype)))
     return Reduction(down, up, mean - mean @ down @ up, _explained(jnp.trace(rest), jnp.trace(moment)))
 
 
-def principal_axes(second_moment: Array, live: Array, keep: Array, size: int) -> Reduction:
-    """The `keep` directions of the largest mean square, of `live` coordinates: second_moment [w, w].
+def principal_axes(second_moment: Float[AnyArray, "w w"], live: ArrayLike, keep: ArrayLike, size: int) -> Reduction:
+    """Keep the directions of the largest mean square.
 
-    down is orthonormal, so that with all directions kept nothing but a rotation is done (SliceGPT, Ashkboos et al.
-    2024). About 9 w^3 operations.
+    `down` is orthonormal, so that with all directions kept the reduction is a rotation (SliceGPT, Ashkboos et al.
+    2024). The cost is about 9 w**3 operations.
+
+    Args:
+        second_moment: Mean products of the coordinates, `[w, w]`.
+        live: Number of coordinates that are no padding.
+        keep: Number of directions to keep, at most `size`.
+        size: Number of coarse coordinates of the result.
+
+    Returns:
+        The `Reduction` to the kept directions.
     """
-    width = len(second_moment)
+    second_moment, width = jnp.asarray(second_moment), len(second_moment)
     padding = jnp.arange(width) >= live
     total = jnp.trace(second_moment)
-    # Below all live directions, those of no variance among them.
+    # Padding gets eigenvalues below those of all live directions, even of those without variance.
     values, vectors = jnp.linalg.eigh(second_moment - jnp.diag(jnp.where(padding, total + 1, 0)))
     used = jnp.arange(size) < keep
     down = jnp.where(used, vectors[:, ::-1][:, :size], 0)
@@ -89,14 +127,20 @@ def principal_axes(second_moment: Array, live: Array, keep: Array, size: int) ->
     return Reduction(down, down.T, jnp.zeros(width, down.dtype), _explained(lost, total))
 
 
-def _moments(fine: Array, centre: bool) -> tuple[Array, Array]:
-    """Mean [w], or zeros for it, and the second moment [w, w] about it."""
-    mean = fine.mean(0) if centre else jnp.zeros_like(fine[0])
+def _moments(fine: Float[Array, "n w"], center: bool) -> tuple[Float[Array, " w"], Float[Array, "w w"]]:
+    """The mean, or zeros without centering, and the second moment about it."""
+    mean = fine.mean(0) if center else jnp.zeros_like(fine[0])
     return mean, (fine - mean).T @ (fine - mean) / len(fine)
 
 
-def _sweep(rest: Array, up: Array, moment: Array, unit: Array, row: Array) -> tuple[Array, Array]:
-    """One more unit (w for none): what it explains goes from `rest` to row `row` of `up` (Gauss-Jordan elimination)."""
+def _sweep(
+    rest: Float[Array, "w w"],
+    up: Float[Array, "k w"],
+    moment: Float[Array, "w w"],
+    unit: Int[Array, ""],
+    row: Int[Array, ""] | int,
+) -> tuple[Float[Array, "w w"], Float[Array, "k w"]]:
+    """Move what one more unit explains (w for no unit) from `rest` to a row of `up`, by Gauss-Jordan elimination."""
     itself = (jnp.arange(len(rest)) == unit).astype(rest.dtype)
     column = rest @ itself
     variance = column @ itself
@@ -109,5 +153,6 @@ def _sweep(rest: Array, up: Array, moment: Array, unit: Array, row: Array) -> tu
     return rest * others, up.at[row].set(jnp.where(itself.any(), along, 0))
 
 
-def _explained(lost: Array, total: Array) -> Array:
+def _explained(lost: Float[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
+    """The share of the total that is not lost; 1 if there is none."""
     return jnp.where(total > 0, 1 - lost / jnp.where(total > 0, total, 1), 1)

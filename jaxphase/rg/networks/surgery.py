@@ -1,82 +1,108 @@
-"""Layers of a network with fewer units: what a smaller one is filled with, and how its scale is restored."""
+"""Layers with fewer units: how the weights of a smaller layer follow from a larger one, and how its scale is restored.
 
-from typing import NamedTuple
+The functions fill the layers of the smaller model in place.
+"""
+
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from flax import nnx
+from jaxtyping import Array, ArrayLike, Float
 
 from jaxphase.models.heads import Projector
 from jaxphase.models.layers import Convolution, Dense, RMSNorm
-from jaxphase.rg.networks.reduction import Reduction, identity, select
+from jaxphase.rg.networks.reduction import AnyArray, Reduction, identity, select
 
-# Below this share of its wanted scale, what reaches a unit is rounding, and no factor brings it back.
+Method = Literal["activations", "weights"]
+Samples = Float[AnyArray, "*batch w"]
+
+# A unit whose input has less than this share of its former scale receives only rounding, which no factor can restore.
 _SILENT = 1e-4
 
 
 class Settings(NamedTuple):
-    """Where directions come from, and whether means and variances are restored."""
+    """How units are chosen, and whether means and variances are restored."""
 
-    method: str
+    method: Method
     rescale: bool
 
 
-def choose_units(activations: Array, writer: Dense, keep: Array, smaller: Dense, settings: Settings) -> Reduction:
-    """Units to keep, by what they do [..., w] or by the weights and the bias that make them do it."""
+class Note(NamedTuple):
+    """How well a layer is kept: share of the variance explained, and scale before rescaling over the former one."""
+
+    kept: Float[Array, ""]
+    scale: Float[Array, ""]
+
+
+def choose_units(activations: Samples, writer: Dense, keep: ArrayLike, smaller: Dense, settings: Settings) -> Reduction:
+    """Units to keep, by their activations, or by the weights and biases of the layer that writes them."""
     size = smaller.kernel[...].shape[1]
     if settings.method == "activations":
         return select(flat(activations), keep, size)
-    return select(jnp.vstack([writer.kernel[...], writer.bias[...]]), keep, size, centre=False)
+    bias = [] if writer.bias is None else [writer.bias[...]]
+    return select(jnp.vstack([writer.kernel[...], *bias]), keep, size, center=False)
 
 
-def reduce_dense(fine: Dense, coarse: Dense, inputs: Reduction, outputs: Array | None = None) -> None:
-    """A layer that reads reduced inputs, and writes outputs [w] as `outputs` [w, k] says."""
+def fill(parameter: nnx.Variable[Any], values: AnyArray) -> None:
+    """Give a parameter of a model these values."""
+    parameter.set_value(values)
+
+
+def reduce_dense(fine: Dense, coarse: Dense, inputs: Reduction, outputs: Float[AnyArray, "w k"] | None = None) -> None:
+    """Fill a layer that reads reduced inputs, and whose outputs are those of `fine` times `outputs`."""
     kernel = fine.kernel[...] if fine.scale is None else fine.scale[...] * fine.kernel[...]
     bias = None if fine.bias is None else fine.bias[...] + inputs.offset @ kernel
     kernel = inputs.up @ kernel
     if outputs is not None:
         kernel, bias = kernel @ outputs, None if bias is None else bias @ outputs
-    coarse.kernel.set_value(kernel if coarse.scale is None else kernel / coarse.scale[...])
-    if bias is not None:
-        coarse.bias.set_value(bias)
+    fill(coarse.kernel, kernel if coarse.scale is None else kernel / coarse.scale[...])
+    if bias is not None and coarse.bias is not None:
+        fill(coarse.bias, bias)
 
 
 def reduce_projector(fine: Projector, coarse: Projector, inputs: Reduction) -> None:
-    """Its first layer reads the representation; the others stay as they are."""
+    """Fill a projector: its first layer reads reduced inputs, the others stay as they are."""
     reduce_dense(fine.first, coarse.first, inputs)
-    coarse.norm.gain.set_value(fine.norm.gain[...])
+    fill(coarse.norm.gain, fine.norm.gain[...])
     reduce_dense(fine.second, coarse.second, identity(len(fine.norm.gain[...])))
 
 
-def restore(layer: Dense | Convolution, c: Array, wanted: Array, settings: Settings) -> Array:
-    """Give a layer's outputs, on inputs `c`, the mean and standard deviation of `wanted`; returns their scale before.
+def restore(
+    layer: Dense | Convolution, inputs: Float[Array, "..."], wanted: Float[AnyArray, "..."], settings: Settings
+) -> Float[Array, ""]:
+    """Rescale a layer so that its outputs have the mean and the standard deviation of `wanted`.
 
-    Without a bias it is the root mean square that is restored.
+    Without a bias the root mean square is restored. Returns the ratio of the scale before to the one wanted, the
+    geometric mean over units.
     """
-    biased = getattr(layer, "bias", None) is not None
-    mean, std = _scale(flat(layer(c)), biased)
-    wanted_mean, wanted_std = _scale(flat(wanted), biased)
-    heard = std > _SILENT * wanted_std
-    ratio = jnp.where(heard, wanted_std / jnp.where(heard, std, 1), 1)
+    bias = layer.bias if isinstance(layer, Dense) else None
+    mean, std = _scale(flat(layer(inputs)), bias is not None)
+    wanted_mean, wanted_std = _scale(flat(wanted), bias is not None)
+    active = std > _SILENT * wanted_std
+    ratio = jnp.where(active, wanted_std / jnp.where(active, std, 1), 1)
     if settings.rescale:
-        layer.kernel.set_value(layer.kernel[...] * ratio)
-        if biased:
-            layer.bias.set_value((layer.bias[...] - mean) * ratio + wanted_mean)
-    return jnp.exp(-jnp.sum(jnp.where(heard, jnp.log(ratio), 0)) / jnp.maximum(heard.sum(), 1))
+        fill(layer.kernel, layer.kernel[...] * ratio)
+        if bias is not None:
+            fill(bias, (bias[...] - mean) * ratio + wanted_mean)
+    return jnp.exp(-jnp.sum(jnp.where(active, jnp.log(ratio), 0)) / jnp.maximum(active.sum(), 1))
 
 
-def restore_gain(norm: RMSNorm, c: Array, wanted: Array, settings: Settings) -> None:
-    """Give normalised units their root mean square."""
+def restore_gain(
+    norm: RMSNorm, inputs: Float[Array, "..."], wanted: Float[AnyArray, "..."], settings: Settings
+) -> None:
+    """Rescale the gain of a norm so that its outputs have the root mean square of `wanted`."""
     if settings.rescale:
-        got, want = (jnp.sqrt(jnp.mean(flat(values) ** 2, axis=0)) for values in (norm(c), wanted))
-        heard = got > _SILENT * want
-        norm.gain.set_value(norm.gain[...] * jnp.where(heard, want / jnp.where(heard, got, 1), 1))
+        scale, wanted_scale = (jnp.sqrt(jnp.mean(flat(values) ** 2, axis=0)) for values in (norm(inputs), wanted))
+        active = scale > _SILENT * wanted_scale
+        fill(norm.gain, norm.gain[...] * jnp.where(active, wanted_scale / jnp.where(active, scale, 1), 1))
 
 
-def flat(x: Array) -> Array:
-    """Samples [n, w] of [..., w]."""
+def flat(x: Samples) -> Float[AnyArray, "n w"]:
+    """Samples with one leading axis."""
     return x.reshape(-1, x.shape[-1])
 
 
-def _scale(values: Array, biased: bool) -> tuple[Array, Array]:
+def _scale(values: Float[AnyArray, "n w"], biased: bool) -> tuple[Float[AnyArray, " w"], Float[AnyArray, " w"]]:
+    """The mean, or zeros without a bias, and the root mean square about it."""
     mean = values.mean(0) if biased else jnp.zeros_like(values[0])
     return mean, jnp.sqrt(jnp.mean((values - mean) ** 2, axis=0))

@@ -1,56 +1,88 @@
 """Scaling of activations under pairing of the most correlated units: exponents of clusters of K = 1, 2, 4, ... units.
 
-Meshulam, Gauthier, Brody, Tank & Bialek (2019), Phys. Rev. Lett. 123, 178103 and arXiv:1812.11904. Greedy pairing looks
-for large correlations, and so it finds those that are large by chance: measured in the samples that chose the pairs,
-independent units have alpha > 1 and mu > 0. Here the samples are in two halves, each measured in the clusters and along
-the eigenvectors that the other half has chosen, so that what was chosen by chance counts for nothing.
+Meshulam, Gauthier, Brody, Tank & Bialek (2019), Phys. Rev. Lett. 123, 178103 and arXiv:1812.11904. Greedy pairing picks
+large correlations, and so also those that are large by chance: measured in the samples that chose the pairs,
+independent units have alpha > 1 and mu > 0. Here the samples are split into two halves. Each half is measured in the
+clusters and along the eigenvectors that the other half has chosen, so that chance correlations do not count.
 """
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from jaxphase.detect.correlation import correlation_length
 from jaxphase.detect.status import Status, first_true
+from jaxphase.rg.populations.halves import as_activations, cross_fit, jackknife, mean_of_halves, split_halves, usable
+from jaxphase.rg.populations.levels import LEAST_SPECTRUM, Levels, measure_clusters
 
-from ...detect.correlation import correlation_length
-from .halves import as_activations, choosing_and_measuring, in_halves, jackknife, mean_of_halves, usable
-from .levels import LEAST_SPECTRUM, measure_clusters
-
-# Points that a line needs.
+# Sizes that a fit of a line needs.
 _LEAST_SIZES = 3
-# Ranks 2 to K / 4 follow the power law: the first is the sum itself, the last are differences of neighbours.
+# The spectrum is fitted over ranks 2 to K / 4: the first is the sum itself, the last are differences of neighbors.
 _FIRST_RANK, _LAST_RANK = 2, 1 / 4
-# Silent clusters, of all samples, that a probability of silence needs; errors that an excess kurtosis must be from 0.
-_LEAST_SILENT, _SEEN = 30, 4.0
+# Silent clusters, over all samples, that a probability of silence needs.
+_LEAST_SILENT = 30
+# Errors by which an excess kurtosis must differ from 0 to enter a fit.
+_SIGNIFICANT = 4.0
 
 
 class Exponent(NamedTuple):
-    """A slope in doubly logarithmic axes with its standard error and status, each `[...]`."""
+    """A slope in doubly logarithmic axes, each field `[...]`.
 
-    value: jax.Array
-    se: jax.Array
-    status: jax.Array
+    Attributes:
+        value: The slope; NaN if there is none.
+        se: Its standard error.
+        status: `Status`; see `cluster_flow`.
+    """
+
+    value: Float[Array, "*batch"]
+    se: Float[Array, "*batch"]
+    status: Int[Array, "*batch"]
 
 
 class ClusterFlow(NamedTuple):
-    """Clusters of `size` `[levels]` units and their exponents; see `cluster_flow` for every field."""
+    """Observables of clusters of K = 1, 2, 4, ... units, `[..., levels]`, and their exponents, `[...]`.
 
-    size: jax.Array
-    clusters: jax.Array
-    variance: jax.Array
-    variance_se: jax.Array
-    silence: jax.Array
-    silence_se: jax.Array
-    kurtosis: jax.Array
-    kurtosis_se: jax.Array
-    time: jax.Array
-    time_se: jax.Array
-    spectrum: jax.Array
-    spectrum_se: jax.Array
+    Observables are means over clusters and NaN where there is no cluster; those ending in `_se` are standard errors.
+
+    Attributes:
+        size: Number K of units in a cluster, `[levels]`.
+        clusters: Number of clusters.
+        variance: `M2(K) / M2(1)`, the variance of the sums over that of the units in them.
+        variance_se: Its standard error.
+        silence: `-ln P0`, with the probability P0 that every unit of a cluster is silent; NaN with fewer than 30 silent
+            clusters over all samples, or where silence is not defined.
+        silence_se: Its standard error.
+        kurtosis: `<y**4> / <y**2>**2` of the sums y about their mean; 3 if they are Gaussian.
+        kurtosis_se: Its standard error.
+        time: Samples over which the autocorrelation of the sums falls by e; NaN unless samples are in order of time.
+        time_se: Its standard error.
+        spectrum: Variances along the eigenvectors of the covariance within a cluster, `[..., levels, ranks]`, for
+            16 <= K <= largest.
+        spectrum_se: Their standard errors, `[..., levels, ranks]`.
+        alpha: Exponent of `variance ~ K**alpha`: 1 for independent units, 2 for units locked together.
+        beta: Exponent of `silence ~ K**beta`.
+        mu: Exponent of `spectrum ~ (rank / K)**-mu`, one for all K; 0 for independent units.
+        z: Exponent of `time ~ K**z`.
+        omega: Exponent of `kurtosis - 3 ~ K**-omega`: 1 for independent units, 0 at a fixed point that is not Gaussian.
+    """
+
+    size: Int[Array, " levels"]
+    clusters: Int[Array, "*batch levels"]
+    variance: Float[Array, "*batch levels"]
+    variance_se: Float[Array, "*batch levels"]
+    silence: Float[Array, "*batch levels"]
+    silence_se: Float[Array, "*batch levels"]
+    kurtosis: Float[Array, "*batch levels"]
+    kurtosis_se: Float[Array, "*batch levels"]
+    time: Float[Array, "*batch levels"]
+    time_se: Float[Array, "*batch levels"]
+    spectrum: Float[Array, "*batch levels ranks"]
+    spectrum_se: Float[Array, "*batch levels ranks"]
     alpha: Exponent
     beta: Exponent
     mu: Exponent
@@ -58,36 +90,43 @@ class ClusterFlow(NamedTuple):
     omega: Exponent
 
 
-def cluster_flow(activations, *, blocks=20, smallest=2, largest=None, silent_at=None, time=False) -> ClusterFlow:
-    """Exponents of clusters of paired units.
+def cluster_flow(
+    activations: ArrayLike,
+    *,
+    blocks: int = 20,
+    smallest: int = 2,
+    largest: int | None = None,
+    silent_at: float | None = None,
+    time: bool = False,
+) -> ClusterFlow:
+    """Measure how clusters of paired units scale with their size.
 
-    activations: `[..., samples, units]`, as they are: units of different scale should be brought to one before, as sums
-    follow the largest. A sample that is not finite anywhere is missing, a unit that does not vary (dead, or padding) is
-    no unit. In each step the units are paired greedily by correlation and summed; of an odd number one is dropped.
-    blocks: consecutive samples, an even number of blocks, each longer than samples remember one another. Of every two
-    one chooses clusters for the other. Errors are those of the jackknife over blocks and of the choice of clusters, as
-    seen by choosing again in half of the samples; estimates are corrected for their bias of order 1 / samples.
-    smallest, largest: sizes K of the fits; largest None is an eighth of the units. Single units are on no power law,
-    and larger clusters feel the ends of the system: critical spins on a torus of N = 1024 have the slopes 1.77, 1.82,
-    1.85, 1.87, 1.89, 1.89, 1.92, 1.94, 1.95 and 1.97 between successive K, for an exact 1.875. That no range is free of
-    both is in no error: over K = 2 to N / 8 alpha is 1.874 +- 0.001 there, and mu 0.893 +- 0.004 for an exact 0.875.
+    In each step the units are paired greedily by correlation and summed; of an odd number one is dropped. Errors come
+    from the jackknife over blocks, and from choosing the clusters again with half of the samples. Estimates are
+    corrected for their bias of order 1 / samples.
 
-    Observables `[..., levels]` of the clusters of `size` K, NaN where there is none, each with `_se`, and `clusters`,
-    the number of them:
-    variance: `M2(K) / M2(1)` of the sums, mean over clusters, M2(1) being that of the units in them; ~ K**alpha, alpha
-    = 1 for independent units and 2 for units locked together.
-    silence: `-ln P0`, P0 the share of samples, mean over clusters, in which every unit is at most silent_at; ~ K**beta.
-    silent_at None is 0 for activations that are nowhere negative, and NaN for others: a unit that crosses 0 has no
-    silence. NaN too where there are fewer than 30 silent clusters in all samples.
-    kurtosis: `<y**4> / <y**2>**2` of the sums about their mean, mean over clusters, 3 for Gaussian ones; its excess
-    over 3 ~ K**-omega, omega = 1 for independent units and 0 at a fixed point that is not Gaussian.
-    time: samples over which the sums' autocorrelation falls by e, if the samples are in the order of time (time=True,
-    else NaN); ~ K**z. It must be shorter than a block.
-    spectrum `[..., levels, ranks]`: variance along the eigenvectors of the covariance within a cluster, mean over
-    clusters, for 16 <= K <= largest; ~ (rank / K)**-mu over ranks 2 to K / 4, one mu for all K; 0 if independent.
+    Fits range over K from `smallest` to `largest`. Single units follow no power law, and the largest clusters feel the
+    finite size of the system; the error of this is not included. How far it matters for the critical Ising model is on
+    the page on renormalization in the documentation.
 
-    status 2: NaN, silence or time are not defined, or the excess kurtosis is within four errors of 0 or changes sign.
-    status 3: NaN, fewer than three sizes (mu: none) between smallest and largest, or a half without two blocks.
+    Args:
+        activations: Activations, `[..., samples, units]`, brought to one scale if units differ in scale, as sums follow
+            the largest. A sample that is not finite somewhere is missing; a unit that does not vary does not count.
+        blocks: Number of blocks of consecutive samples, even. Every second one chooses the clusters for the others. A
+            block should be longer than the autocorrelation time.
+        smallest: Smallest size K in the fits.
+        largest: Largest size K in the fits; None means an eighth of the units.
+        silent_at: A unit is silent up to this value. None means 0, if no activation is negative; with negative
+            activations silence is not defined then.
+        time: Whether the samples are in order of time.
+
+    Returns:
+        A `ClusterFlow`. An exponent's status is NOT_IDENTIFIED, with NaN, if its observable is not defined, or for
+        omega if the excess kurtosis is within four errors of 0 or changes sign. It is TOO_FEW_POINTS, with NaN, with
+        fewer than three sizes in the fit (for mu: none), or if a half has fewer than two blocks with samples.
+
+    Raises:
+        ValueError: If the shape or an option is not valid.
     """
     x = as_activations(activations, blocks)
     for name, value in (("smallest", smallest), ("largest", largest)):
@@ -101,19 +140,28 @@ def cluster_flow(activations, *, blocks=20, smallest=2, largest=None, silent_at=
 
 
 @functools.partial(jax.jit, static_argnames=("blocks", "smallest", "largest", "silent_at", "time"))
-def _flow(x, *, blocks, smallest, largest, silent_at, time):
-    halves = in_halves(x, blocks)
+def _flow(
+    x: Float[Array, "samples units"],
+    *,
+    blocks: int,
+    smallest: int,
+    largest: int | None,
+    silent_at: float | None,
+    time: bool,
+) -> ClusterFlow:
+    """The clusters of one population."""
+    halves = split_halves(x, blocks)
     there = halves.live[:, None, None] & halves.present[:, None]
     defined = (silent_at is not None) | ~jnp.any(there & (halves.raw < 0))
     silent = there & (halves.raw <= (0 if silent_at is None else silent_at))
     top = len(halves.live) // 8 if largest is None else largest
 
-    def measure(chosen, half):
+    def measure(covariance, half):
         parts = halves.deviation[half], silent[half], halves.present[half]
-        return measure_clusters(chosen, *parts, live=halves.live, top=top, time=time)
+        return measure_clusters(covariance, *parts, live=halves.live, largest=top, time=time)
 
     with jax.default_matmul_precision("highest"):
-        levels = jax.tree.map(mean_of_halves, choosing_and_measuring(halves, measure))
+        levels = jax.tree.map(mean_of_halves, cross_fit(halves, measure))
     used, enough = usable(halves.present)
     size, number = 2.0 ** np.arange(levels.variance.shape[1]), jnp.sum(halves.live)
     clusters = number // size.astype(int)
@@ -121,95 +169,138 @@ def _flow(x, *, blocks, smallest, largest, silent_at, time):
     fitted = known & (size >= smallest) & (size <= (number / 8 if largest is None else largest))
     fit = _Fit(size, known, fitted, used)
 
-    variance, alpha = _variance(fit, levels)
-    silence, beta = _silence(fit, levels, defined)
-    kurtosis, omega = _kurtosis(fit, levels.kurtosis / jnp.maximum(clusters, 1))
-    length, z = _time(fit, levels.products, time)
-    spectrum, mu = _spectrum(fit, levels.spectrum, top)
-    profiles = (*variance, *silence, *kurtosis, *length, *spectrum)
-    return ClusterFlow(size, clusters, *profiles, alpha, beta, mu, z, omega)
+    variance, variance_se, alpha = _variance(fit, levels)
+    silence, silence_se, beta = _silence(fit, levels, defined)
+    kurtosis, kurtosis_se, omega = _kurtosis(fit, levels.kurtosis / jnp.maximum(clusters, 1))
+    length, length_se, z = _time(fit, levels.products, time)
+    spectrum, spectrum_se, mu = _spectrum(fit, levels.spectrum, top)
+    return ClusterFlow(
+        size=jnp.asarray(size, int),
+        clusters=clusters,
+        variance=variance,
+        variance_se=variance_se,
+        silence=silence,
+        silence_se=silence_se,
+        kurtosis=kurtosis,
+        kurtosis_se=kurtosis_se,
+        time=length,
+        time_se=length_se,
+        spectrum=spectrum,
+        spectrum_se=spectrum_se,
+        alpha=alpha,
+        beta=beta,
+        mu=mu,
+        z=z,
+        omega=omega,
+    )
 
 
 class _Fit(NamedTuple):
-    """Sizes `[levels]`, which have clusters and which are in the fits, and which blocks `[blocks]` have samples."""
+    """Sizes of the clusters, which sizes have clusters, which are in the fits, and which blocks have samples."""
 
-    size: np.ndarray
-    known: jax.Array
-    fitted: jax.Array
-    used: jax.Array
+    size: Float[np.ndarray, " levels"]
+    known: Bool[Array, " levels"]
+    fitted: Bool[Array, " levels"]
+    used: Bool[Array, " blocks"]
 
 
-def _variance(fit: _Fit, levels):
+Profile = Float[Array, " levels"]
+
+
+def _variance(fit: _Fit, levels: Levels) -> tuple[Profile, Profile, Exponent]:
+    """Variance of the sums over that of their units, and alpha."""
     log_variance = jnp.log(fit.size) + _log(levels.variance) - _log(levels.of_units)
-    return _profile(fit, log_variance, fit.known, logarithm=True), _line(fit, log_variance, True)
+    return *_profile(fit, log_variance, fit.known, logarithm=True), _line(fit, log_variance, True)
 
 
-def _silence(fit: _Fit, levels, defined):
+def _silence(fit: _Fit, levels: Levels, defined: Bool[Array, ""]) -> tuple[Profile, Profile, Exponent]:
+    """Minus the logarithm of the probability of silence, and beta."""
     free_energy = -_log(levels.silent / jnp.maximum(levels.trials, 1))
-    seen = defined & (2 * levels.silent[0] >= _LEAST_SILENT) & jnp.all(levels.silent > 0, axis=0)
-    beta = _line(fit, _log(free_energy), seen & jnp.all(free_energy > 0, axis=0))
-    return _profile(fit, free_energy, fit.known & seen), beta
+    enough = defined & (2 * levels.silent[0] >= _LEAST_SILENT) & jnp.all(levels.silent > 0, axis=0)
+    beta = _line(fit, _log(free_energy), enough & jnp.all(free_energy > 0, axis=0))
+    return *_profile(fit, free_energy, fit.known & enough), beta
 
 
-def _kurtosis(fit: _Fit, kurtosis):
+def _kurtosis(fit: _Fit, kurtosis: Float[Array, "estimates levels"]) -> tuple[Profile, Profile, Exponent]:
+    """Kurtosis of the sums, and omega of its excess."""
     value, error = jackknife(kurtosis, fit.used)
     sign = jnp.sign(kurtosis - 3)
     first = jnp.argmax(fit.fitted)
-    seen = (jnp.abs(value - 3) > _SEEN * error) & jnp.all(sign == sign[0, first], axis=0)
-    # Up to where it is lost: beyond, a size at which noise makes it large again is none to fit.
-    seen = jnp.cumprod(seen | (jnp.arange(len(seen)) < first)) > 0
-    return _profile(fit, kurtosis, fit.known), _line(fit, -_log(jnp.abs(kurtosis - 3)), seen)
+    significant = (jnp.abs(value - 3) > _SIGNIFICANT * error) & jnp.all(sign == sign[0, first], axis=0)
+    # The fit ends where the excess is lost: a larger size at which noise makes it significant again does not count.
+    significant = jnp.cumprod(significant | (jnp.arange(len(significant)) < first)) > 0
+    omega = _line(fit, -_log(jnp.abs(kurtosis - 3)), significant)
+    return *_profile(fit, kurtosis, fit.known), omega
 
 
-def _time(fit: _Fit, products, in_order):
+def _time(
+    fit: _Fit, products: Float[Array, "estimates levels lags"], in_order: bool
+) -> tuple[Profile, Profile, Exponent]:
+    """Samples over which the autocorrelation of the sums falls by e, and z."""
     length = correlation_length(products) if in_order else jnp.full(products.shape[:2], jnp.nan)
     decays = jnp.all(jnp.isfinite(length) & (length > 0), axis=0)
     length = jnp.where(decays, length, 1)
-    # It jumps where a lag more falls below 1/e: not a number to correct for its bias.
-    return _profile(fit, length, fit.known & decays, correct=False), _line(fit, _log(length), decays)
+    # The length jumps when one more lag falls below 1/e, so that a correction of its bias would be wrong.
+    value, error = _profile(fit, length, fit.known & decays, correct=False)
+    return value, error, _line(fit, _log(length), decays)
 
 
-def _spectrum(fit: _Fit, spectrum, top):
+def _spectrum(
+    fit: _Fit, spectrum: Float[Array, "estimates levels ranks"], largest: int
+) -> tuple[Float[Array, "levels ranks"], Float[Array, "levels ranks"], Exponent]:
+    """Eigenvalues within clusters, and mu."""
     size, log_spectrum = fit.size[:, None], _log(spectrum)
     rank = np.arange(1, spectrum.shape[-1] + 1)
-    round_off = jnp.square(jnp.finfo(spectrum.dtype).eps * size) * spectrum[0, :, :1]
-    known = fit.known[:, None] & (rank <= size) & (size >= LEAST_SPECTRUM) & (size <= top) & (spectrum[0] > round_off)
+    rounding = jnp.square(jnp.finfo(spectrum.dtype).eps * size) * spectrum[0, :, :1]
+    known = (
+        fit.known[:, None] & (rank <= size) & (size >= LEAST_SPECTRUM) & (size <= largest) & (spectrum[0] > rounding)
+    )
     use = known & fit.fitted[:, None] & (rank >= _FIRST_RANK) & (rank <= _LAST_RANK * size)
     slope, error = jackknife(-_slope(np.log(rank), log_spectrum, use), fit.used)
     mu = _exponent(slope, error, (jnp.sum(use) < _LEAST_SIZES, Status.TOO_FEW_POINTS))
-    return _profile(fit, log_spectrum, known, logarithm=True), mu
+    return *_profile(fit, log_spectrum, known, logarithm=True), mu
 
 
-def _profile(fit: _Fit, values, known, *, logarithm=False, correct=True):
-    """Estimates and errors of `[1 + blocks + 2, levels, ...]`, NaN where not known."""
+def _profile(
+    fit: _Fit,
+    values: Float[Array, "estimates *shape"],
+    known: Bool[Array, "*shape"],
+    *,
+    logarithm: bool = False,
+    correct: bool = True,
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    """Estimates and errors, NaN where not known; of `exp(values)` with logarithm=True."""
     value, error = jackknife(values, fit.used, correct=correct)
     if logarithm:
         value, error = jnp.exp(value), jnp.exp(value) * error
-    return tuple(jnp.where(known, a, jnp.nan) for a in (value, error))
+    return jnp.where(known, value, jnp.nan), jnp.where(known, error, jnp.nan)
 
 
-def _line(fit: _Fit, values, defined) -> Exponent:
-    """The slope of `[1 + blocks + 2, levels]` over the logarithms of the sizes at which they are defined."""
+def _line(fit: _Fit, values: Float[Array, "estimates levels"], defined: Bool[Array, " levels"] | bool) -> Exponent:
+    """The slope over the logarithms of the sizes at which the values are defined."""
     use = fit.fitted & defined
     slope, error = jackknife(_slope(np.log(fit.size), values, use), fit.used)
     few = (jnp.sum(fit.fitted) < _LEAST_SIZES, Status.TOO_FEW_POINTS)
     return _exponent(slope, error, few, (jnp.sum(use) < _LEAST_SIZES, Status.NOT_IDENTIFIED))
 
 
-def _slope(x, y, use):
-    """Least squares over the last axis of `use`, with a constant for each row of it if it has more than one."""
+def _slope(
+    x: Float[np.ndarray, " points"], y: Float[Array, "estimates *rows points"], use: Bool[Array, "*rows points"]
+) -> Float[Array, " estimates"]:
+    """Least squares over all points in use, with a constant for each row."""
     many = jnp.maximum(jnp.sum(use, axis=-1, keepdims=True), 1)
-    x = jnp.where(use, x - jnp.sum(jnp.where(use, x, 0), axis=-1, keepdims=True) / many, 0)
+    centered = jnp.where(use, x - jnp.sum(jnp.where(use, x, 0), axis=-1, keepdims=True) / many, 0)
     axes = tuple(range(-use.ndim, 0))
-    norm = jnp.sum(jnp.square(x))
-    return jnp.sum(x * jnp.where(use, y, 0), axis=axes) / jnp.where(norm > 0, norm, 1)
+    norm = jnp.sum(jnp.square(centered))
+    return jnp.sum(centered * jnp.where(use, y, 0), axis=axes) / jnp.where(norm > 0, norm, 1)
 
 
-def _log(values):
+def _log(values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The logarithm, 0 where the value is not positive."""
     return jnp.log(jnp.where(values > 0, values, 1))
 
 
-def _exponent(value, error, *cases) -> Exponent:
+def _exponent(value: Float[Array, ""], error: Float[Array, ""], *cases: tuple[Any, Status]) -> Exponent:
+    """The exponent, NaN if one of the cases `(condition, status)` holds."""
     status = first_true(*cases)
-    value, error = (jnp.where(status == 0, a, jnp.nan) for a in (value, error))
-    return Exponent(value, error, status)
+    return Exponent(jnp.where(status == 0, value, jnp.nan), jnp.where(status == 0, error, jnp.nan), status)

@@ -1,9 +1,9 @@
 """The step of phenomenological renormalization in real space: the most correlated units are paired and summed.
 
-Meshulam, Gauthier, Brody, Tank & Bialek (2019), Phys. Rev. Lett. 123, 178103. Of all units that are still free the two
-with the largest correlation become a pair, again and again: strictly greedy. The same pairs come out if in each round
-every two units that are each other's best free partner are paired at once (Preis 1999, STACS, LNCS 1563, 259), and a
-few rounds over the whole matrix, as many as about the logarithm of the units, are what a vector machine is good at.
+Meshulam, Gauthier, Brody, Tank & Bialek (2019), Phys. Rev. Lett. 123, 178103. Greedy pairing takes, again and again,
+the two free units with the largest correlation. The same pairs come out if in each round all units are paired that are
+each other's best free partner (Preis 1999, STACS, LNCS 1563, 259). This needs only about log2(units) rounds over
+the whole matrix, each of which is fast on a vector machine.
 """
 
 import math
@@ -11,34 +11,52 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from ...detect.least_squares import index_of_largest
+from jaxphase.detect.least_squares import index_of_largest
 
 
 class Pairs(NamedTuple):
-    """Indices of the two members `[..., units // 2, 2]` of each pair, both they and the pairs in rising order, and
-    whether the row is a pair, `[..., units // 2]`; rows that are none come last."""
+    """Pairs of units.
 
-    members: jax.Array
-    valid: jax.Array
+    Attributes:
+        members: Indices of the two members of each pair, `[..., units // 2, 2]`; members and pairs in rising order.
+        valid: Whether a row is a pair, `[..., units // 2]`; rows that are not come last.
+    """
+
+    members: Int[Array, "*batch pairs 2"]
+    valid: Bool[Array, "*batch pairs"]
 
 
 class CoarseUnits(NamedTuple):
-    """Sums of pairs `[..., samples, units // 2]`, and which of them are one `[..., units // 2]`; the others are 0."""
+    """Sums of pairs of units.
 
-    activations: jax.Array
-    valid: jax.Array
+    Attributes:
+        activations: Sums of the pairs, `[..., samples, units // 2]`; 0 where there is no pair.
+        valid: Whether a column is a pair, `[..., units // 2]`.
+    """
+
+    activations: Float[Array, "*batch samples pairs"]
+    valid: Bool[Array, "*batch pairs"]
 
 
 @jax.jit
-def pair(correlation, live=None) -> Pairs:
-    """Greedy pairs of units by their correlation.
+def pair(correlation: ArrayLike, live: ArrayLike | None = None) -> Pairs:
+    """Pair units greedily by their correlation.
 
-    correlation: `[..., units, units]`, symmetric; only its order counts. live: `[..., units]`, units to be paired, all
-    if None; the others change nothing. Of equal correlations the one of the lowest index goes first. Every live unit
-    gets a partner, be it an anticorrelated one, except that of an odd number the last one is left over. An entry that
-    is not a number counts as the lowest. The work is that of a pass over the matrix for each round, of which there are
-    about as many as binary digits in the number of units, and half as many as units at the very worst.
+    Only the order of the correlations counts; among equal ones the lowest index goes first, and NaN counts as the
+    lowest. Every live unit gets a partner, even an anticorrelated one; of an odd number one is left over. There are
+    about log2(units) passes over the matrix, and at worst units / 2.
+
+    Args:
+        correlation: Correlations, `[..., units, units]`, symmetric.
+        live: Which units to pair, `[..., units]`; None means all. The others have no influence.
+
+    Returns:
+        `Pairs` of the live units.
+
+    Raises:
+        ValueError: If correlation is not square, or of a single unit.
     """
     correlation = jnp.asarray(correlation)
     units = correlation.shape[-1]
@@ -51,12 +69,21 @@ def pair(correlation, live=None) -> Pairs:
 
 
 @jax.jit
-def pair_and_sum(activations, live=None) -> CoarseUnits:
-    """One step: the units of `activations` `[..., samples, units]` in greedy pairs, and the pairs summed.
+def pair_and_sum(activations: ArrayLike, live: ArrayLike | None = None) -> CoarseUnits:
+    """Do one step of coarse-graining: pair the units greedily by correlation and sum the pairs.
 
-    live: `[..., units]`, which units there are, all if None; units that do not vary are left out besides. Of an odd
-    number one is dropped, as is usual. The pairs are those of the correlation in these very samples: what is measured
-    of the sums afterwards in the same samples is biased towards more correlation (see `cluster_flow`).
+    The pairs are chosen by the correlations in these samples, so that measuring the sums in the same samples is biased
+    towards more correlation; `cluster_flow` avoids this.
+
+    Args:
+        activations: Activations, `[..., samples, units]`.
+        live: Which units to pair, `[..., units]`; None means all. Units that do not vary are left out too.
+
+    Returns:
+        `CoarseUnits`; of an odd number of units one is dropped.
+
+    Raises:
+        ValueError: If there are fewer than two units.
     """
     x = jnp.asarray(activations)
     if x.ndim < 2 or x.shape[-1] < 2:
@@ -67,21 +94,24 @@ def pair_and_sum(activations, live=None) -> CoarseUnits:
     with jax.default_matmul_precision("highest"):
         covariance = jnp.matmul(jnp.swapaxes(deviation, -1, -2), deviation) / x.shape[-2]
     varies = jnp.diagonal(covariance, axis1=-2, axis2=-1) > jnp.square(8 * jnp.finfo(x.dtype).eps * mean[..., 0, :])
-    live = varies if live is None else varies & jnp.asarray(live, bool)
-    members, valid = pair(to_correlation(covariance, live), live)
+    paired = varies if live is None else varies & jnp.asarray(live, bool)
+    members, valid = pair(to_correlation(covariance, paired), paired)
     first, second = (jnp.take_along_axis(x, members[..., None, :, i], axis=-1) for i in range(2))
     return CoarseUnits(jnp.where(valid[..., None, :], first + second, 0), valid)
 
 
-def to_correlation(covariance, live):
-    """Correlation matrix `[..., units, units]`, exactly symmetric; 0 for the units that are not live."""
+def to_correlation(
+    covariance: Float[Array, "*batch units units"], live: Bool[Array, "*batch units"]
+) -> Float[Array, "*batch units units"]:
+    """Correlation matrix, exactly symmetric; 0 for the units that are not live."""
     variance = jnp.diagonal(covariance, axis1=-2, axis2=-1)
     inverse = jnp.where(live & (variance > 0), 1 / jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)
     scaled = covariance * inverse[..., :, None] * inverse[..., None, :]
     return (scaled + jnp.swapaxes(scaled, -1, -2)) / 2
 
 
-def _pair(correlation, live):
+def _pair(correlation: Float[Array, "units units"], live: Bool[Array, " units"]) -> Pairs:
+    """The pairs of one matrix."""
     units = len(correlation)
     index = jnp.arange(units)
     lowest = jnp.finfo(correlation.dtype).min
@@ -95,7 +125,7 @@ def _pair(correlation, live):
         mutual = free & (best[best] == index) & free[best] & (best != index)
         return jnp.where(mutual, best, partner), free & ~mutual, jnp.any(mutual)
 
-    # A tie between equal best pairs is no deadlock: the pair of the lowest index is each other's first choice.
+    # Equal correlations cannot block a round: the pair of the lowest index always chooses each other.
     partner, _, _ = jax.lax.while_loop(
         lambda state: state[2] & (jnp.sum(state[1]) > 1), round_of_pairs, (index, live, jnp.array(True))
     )

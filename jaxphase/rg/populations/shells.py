@@ -1,7 +1,8 @@
 """Coarse-graining of activations in momentum space: the modes of least variance are integrated out, shell by shell.
 
-Bradde & Bialek (2017), J. Stat. Phys. 167, 462, "PCA meets RG". Where units are at places, the modes of their
-covariance are plane waves and those of large variance are the long ones; for units without places they stand for them.
+Bradde & Bialek (2017), J. Stat. Phys. 167, 462, "PCA meets RG". If units have places in space, the modes of their
+covariance are plane waves, and those of large variance have long wavelengths. For units without places the modes by
+variance take the place of wavelengths.
 """
 
 import functools
@@ -11,35 +12,59 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxphase.detect.status import Status, first_true
-
-from .halves import as_activations, choosing_and_measuring, in_halves, jackknife, mean_of_halves, moments, usable
+from jaxphase.rg.populations.halves import (
+    as_activations,
+    cross_fit,
+    jackknife,
+    mean_of_halves,
+    moments,
+    split_halves,
+    usable,
+)
 
 
 class MomentumFlow(NamedTuple):
-    """Kurtosis of units filtered by the `modes` `[..., steps]` of largest variance; see `momentum_flow`."""
+    """Units projected on the modes of largest variance, at each step.
 
-    modes: jax.Array
-    variance: jax.Array
-    variance_se: jax.Array
-    kurtosis: jax.Array
-    kurtosis_se: jax.Array
-    status: jax.Array
+    Attributes:
+        modes: Number of modes that are left, `[..., steps]`.
+        variance: Share of the units' variance in these modes, `[..., steps]`.
+        variance_se: Its standard error, `[..., steps]`.
+        kurtosis: `<phi**4> / <phi**2>**2` of the projected units phi, mean over units, `[..., steps]`: the quartic
+            coupling, 3 at the Gaussian fixed point whatever the covariance.
+        kurtosis_se: Its standard error, `[..., steps]`.
+        status: `Status`, `[...]`; see `momentum_flow`.
+    """
+
+    modes: Int[Array, "*batch steps"]
+    variance: Float[Array, "*batch steps"]
+    variance_se: Float[Array, "*batch steps"]
+    kurtosis: Float[Array, "*batch steps"]
+    kurtosis_se: Float[Array, "*batch steps"]
+    status: Int[Array, "*batch"]
 
 
-def momentum_flow(activations, *, blocks=20, factor=2) -> MomentumFlow:
-    """Kurtosis of units as the modes of least variance are projected out, 1 / factor of them left after each step.
+def momentum_flow(activations: ArrayLike, *, blocks: int = 20, factor: int = 2) -> MomentumFlow:
+    """Follow the kurtosis of units while the modes of least variance are projected out.
 
-    activations: `[..., samples, units]`; missing samples, units that do not vary and blocks as in `cluster_flow`. After
-    step s the `modes = ceil(units / factor**s)` of the largest variance are left, down to one: x_i becomes phi_i = sum
-    over them of u_im u_jm x_j, in units of its own deviation. The modes are those of one half of the samples and the
-    kurtosis is measured in the other.
+    After step s the `ceil(units / factor**s)` modes u_m of largest variance are left, down to one, and unit i becomes
+    `phi_i = sum_m sum_j u_im u_jm x_j`. The modes are those of one half of the samples, the kurtosis is measured in the
+    other. Errors come from the jackknife over blocks and from choosing the modes again with half of the samples.
 
-    kurtosis: `<phi**4> / <phi**2>**2`, mean over units: the quartic coupling, 3 at the Gaussian fixed point, whichever
-    the covariance. variance: the share of the units' variance in these modes. Errors are those of the jackknife over
-    blocks, the choice of modes included. status 2: fewer than two units vary. status 3: a half has not two blocks with
-    samples. NaN in both cases.
+    Args:
+        activations: Activations, `[..., samples, units]`; missing samples and constant units as in `cluster_flow`.
+        blocks: Number of blocks of consecutive samples, even.
+        factor: Factor by which a step reduces the number of modes.
+
+    Returns:
+        A `MomentumFlow`. If fewer than two units vary the status is NOT_IDENTIFIED, if a half has fewer than two blocks
+        with samples it is TOO_FEW_POINTS, both with NaN.
+
+    Raises:
+        ValueError: If the shape or an option is not valid.
     """
     x = as_activations(activations, blocks)
     if not isinstance(factor, int) or factor < 2:
@@ -50,9 +75,10 @@ def momentum_flow(activations, *, blocks=20, factor=2) -> MomentumFlow:
 
 
 @functools.partial(jax.jit, static_argnames=("blocks", "factor"))
-def _flow(x, *, blocks, factor):
+def _flow(x: Float[Array, "samples units"], *, blocks: int, factor: int) -> MomentumFlow:
+    """The modes of one population."""
     units = x.shape[1]
-    halves = in_halves(x, blocks)
+    halves = split_halves(x, blocks)
     number = jnp.sum(halves.live)
     steps = 1 + sum(factor**s < units for s in range(64))
     modes = jnp.maximum(-(-number // factor ** np.arange(steps)), 1)
@@ -63,7 +89,7 @@ def _flow(x, *, blocks, factor):
         along = jnp.einsum("im,ibs->mbs", vectors, deviation)
 
         def step(_, kept):
-            # eigh has the largest last.
+            # eigh sorts the eigenvalues in rising order.
             filtered = vectors * (jnp.arange(units) >= units - kept)
             variance, kurtosis = moments(jnp.einsum("im,mbs->ibs", filtered, along), present)
             mean = (
@@ -75,9 +101,11 @@ def _flow(x, *, blocks, factor):
         return variance.T, kurtosis.T
 
     with jax.default_matmul_precision("highest"):
-        variance, kurtosis = jax.tree.map(mean_of_halves, choosing_and_measuring(halves, measure))
+        variance, kurtosis = jax.tree.map(mean_of_halves, cross_fit(halves, measure))
     used, enough = usable(halves.present)
     status = first_true((~enough, Status.TOO_FEW_POINTS), (number < 2, Status.NOT_IDENTIFIED))
     share = variance / jnp.where(variance[:, :1] > 0, variance[:, :1], 1)
-    numbers = (*jackknife(share, used), *jackknife(kurtosis, used))
-    return MomentumFlow(modes, *(jnp.where(status == 0, a, jnp.nan) for a in numbers), status)
+    (variance, variance_se), (kurtosis, kurtosis_se) = (
+        (jnp.where(status == 0, a, jnp.nan) for a in jackknife(values, used)) for values in (share, kurtosis)
+    )
+    return MomentumFlow(modes, variance, variance_se, kurtosis, kurtosis_se, status)

@@ -23,7 +23,7 @@ def test_images_are_averaged_over_true_squares_and_not_over_neighbours_in_memory
 
 def test_a_block_of_tokens_shows_either_of_them_as_often():
     rows = jnp.tile(jnp.array([0, 1, 2, 2, 3, 4]), (4000, 1))
-    coarse = np.asarray(blocks.block_rows(rows, TOKENS, jax.random.key(0)))
+    coarse = np.asarray(blocks.block_rows(rows, TOKENS, key=jax.random.key(0)))
     assert coarse.shape == (4000, 3) and set(coarse[:, 1]) == {2}
     assert set(coarse[:, 0]) == {0, 1} and abs(coarse[:, 0].mean() - 0.5) < 4 * 0.5 / 4000**0.5
 
@@ -51,8 +51,8 @@ def test_a_blocked_convolution_is_the_block_mean_of_the_fine_one_on_fields_const
     coarse.kernel.set_value(blocks.block_kernel(fine.kernel[...]))
     field = np.random.default_rng(1).standard_normal((2, 3, 4, 2)).astype(np.float32)
     spread = field.repeat(2, axis=1).repeat(2, axis=2)
-    wanted = np.asarray(fine(spread)).reshape(2, 3, 2, 4, 2, 3).mean((2, 4))
-    np.testing.assert_allclose(coarse(field), wanted, atol=1e-5)
+    wanted = np.asarray(fine(jnp.asarray(spread))).reshape(2, 3, 2, 4, 2, 3).mean((2, 4))
+    np.testing.assert_allclose(coarse(jnp.asarray(field)), wanted, atol=1e-5)
 
 
 def test_places_are_averaged_over_blocks_of_their_lattice():

@@ -11,7 +11,7 @@ from jaxphase.rg.networks.couplings import correlation_length, gaussian_entropy,
 from jaxphase.sweep import make_recipe
 
 
-def centred(samples):
+def centered(samples):
     samples = jnp.asarray(samples - samples.mean(0), jnp.float32)
     return samples, samples.T @ samples / len(samples)
 
@@ -22,7 +22,7 @@ def exponential():
 
 
 def test_moments_are_averages_over_the_directions_from_which_one_looks(exponential):
-    samples, covariance = centred(exponential)
+    samples, covariance = centered(exponential)
     along = np.asarray(samples, float) @ np.random.default_rng(1).standard_normal((6, 40_000))
     second, fourth = (along**2).mean(0), np.square(along**2).mean(0)
     np.testing.assert_allclose(kurtosis(samples, covariance), fourth.mean() / (second**2).mean(), rtol=0.03)
@@ -37,16 +37,16 @@ def test_moments_are_averages_over_the_directions_from_which_one_looks(exponenti
 
 def test_of_one_unit_they_are_the_textbook_moments():
     x = np.random.default_rng(2).gamma(4, size=(400_000, 1))
-    samples, covariance = centred(x)
+    samples, covariance = centered(x)
     np.testing.assert_allclose(kurtosis(samples, covariance), 3 + 6 / 4, rtol=0.03)
-    np.testing.assert_allclose(skewness(*centred(x[:500])), 2 / 4**0.5, rtol=0.25)
+    np.testing.assert_allclose(skewness(*centered(x[:500])), 2 / 4**0.5, rtol=0.25)
 
 
 def test_gaussian_activations_have_kurtosis_three_and_no_skewness_whatever_their_covariance():
     rng = np.random.default_rng(3)
     found = np.array(
         [
-            [f(*centred(rng.standard_normal((500, 6)) * [3, 1, 1, 0.1, 0.1, 0])) for f in (kurtosis, skewness)]
+            [f(*centered(rng.standard_normal((500, 6)) * [3, 1, 1, 0.1, 0.1, 0])) for f in (kurtosis, skewness)]
             for _ in range(100)
         ]
     )
@@ -59,7 +59,7 @@ def test_the_entropy_is_without_bias_however_few_the_samples():
     rng = np.random.default_rng(4)
     mix = rng.standard_normal((5, 5))
     exact = np.linalg.slogdet(2 * np.pi * np.e * mix.T @ mix)[1] / 10
-    draws = [centred(np.pad(rng.standard_normal((12, 5)) @ mix, ((0, 0), (0, 2))))[1] for _ in range(400)]
+    draws = [centered(np.pad(rng.standard_normal((12, 5)) @ mix, ((0, 0), (0, 2))))[1] for _ in range(400)]
     found = jax.vmap(lambda c: gaussian_entropy(c, 12, 5))(jnp.stack(draws))
     assert abs(found.mean() - exact) < 4 * found.std() / 20
     assert found.std() / 20 < 0.02
@@ -115,7 +115,7 @@ def test_chi_is_the_square_of_the_jacobian(family, which):
 
 def test_neither_permuted_units_nor_padding_change_a_number():
     recipe, model, rows = model_of("mlp", 10)
-    wanted = measured(model, rows, KEY)
+    wanted = measured(model, rows, key=KEY)
     order = np.random.default_rng(3).permutation(10)
     other = nnx.merge(*nnx.split(model))
     first, second = other.encoder
@@ -127,7 +127,7 @@ def test_neither_permuted_units_nor_padding_change_a_number():
     weights = jax.tree.map(fit, *(nnx.state(m, nnx.Param) for m in (model, like)))
     padded = nnx.merge(nnx.graphdef(like), weights, nnx.state(model, PerModel))
     for same in (other, padded):
-        found = measured(same, rows, KEY)._asdict()
+        found = measured(same, rows, key=KEY)._asdict()
         for name, value in wanted._asdict().items():
             got = found[name][:, :10] if name == "eigenvalues" else found[name]
             np.testing.assert_allclose(got, value, rtol=2e-3, atol=2e-5, err_msg=name)
@@ -135,7 +135,7 @@ def test_neither_permuted_units_nor_padding_change_a_number():
 
 def test_every_coupling_of_a_model_with_positions_has_a_value():
     _, model, rows = model_of("resnet", 24)
-    found = measured(model, rows, KEY)
+    found = measured(model, rows, key=KEY)
     for name, value in found._asdict().items():
         assert len(value) == 2 and (name == "correlation_length" or np.isfinite(value).all()), name
     outputs = layers(model, rows)[1].function(layers(model, rows)[1].inputs).reshape(-1, 24)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from jaxphase.rg.networks.reduction import principal_axes, read, select
+from jaxphase.rg.networks.reduction import principal_axes, select, way_back
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_groups_are_kept_whole_and_the_first_is_the_largest(samples):
 
 def test_reading_from_chosen_units_is_least_squares(samples):
     down = np.eye(12, dtype=np.float32)[:, [7, 2, 5]]
-    found = read(samples, np.pad(down, ((0, 0), (0, 1))), centre=False)
+    found = way_back(samples, np.pad(down, ((0, 0), (0, 1))), center=False)
     back = np.linalg.lstsq(samples[:, [7, 2, 5]].astype(float), samples.astype(float))[0]
     np.testing.assert_allclose(found.up[:3], back, atol=1e-4)
     assert not np.any(found.up[3])

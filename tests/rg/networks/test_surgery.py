@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from jaxphase.rg.networks.surgery import reduce_dense
 @pytest.mark.parametrize("role", ["hidden", "readout"])
 def test_a_layer_absorbs_the_map_to_the_units_that_are_gone_and_their_mean(role):
     rng = np.random.default_rng(0)
-    x = (rng.standard_normal((200, 6)) @ rng.standard_normal((6, 12)) + 3).astype(np.float32)
+    x = jnp.asarray(rng.standard_normal((200, 6)) @ rng.standard_normal((6, 12)) + 3, jnp.float32)
     scheme = Parametrization(base_width=64)
     fine, coarse = (Dense(inputs, 5, role, scheme, rng) for inputs in (12, 4))
     fine.bias.set_value(rng.standard_normal(5).astype(np.float32))

@@ -170,7 +170,7 @@ def ising():
 
 
 def test_critical_spins_have_their_exponents_and_hot_ones_are_trivial(ising):
-    result = phenomenological(ising, jax.random.key(0))
+    result = phenomenological(ising, key=jax.random.key(0))
     alpha, mu = result.data.alpha, result.data.mu
     # alpha = 1 + (2 - eta) / d, mu = (2 - eta) / d with eta = 1/4. The experiment has both within 3 % at 32 x 32.
     assert np.mean(alpha.value[:2]) == pytest.approx(15 / 8, rel=0.01)

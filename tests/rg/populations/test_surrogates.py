@@ -22,7 +22,7 @@ def activations():
 
 def test_shuffling_keeps_every_units_values_and_nothing_between_units():
     x = activations()
-    y = np.asarray(shuffled(KEY, x))
+    y = np.asarray(shuffled(x, key=KEY))
     here = np.isfinite(x).all(axis=1)
     assert np.all(np.isnan(y[17]))
     np.testing.assert_array_equal(np.sort(y[here], axis=0), np.sort(x[here], axis=0))
@@ -33,7 +33,7 @@ def test_shuffling_keeps_every_units_values_and_nothing_between_units():
 
 def test_the_gaussian_of_the_same_spectrum_has_mean_and_covariance_and_no_third_moment():
     x = activations()
-    y = np.asarray(same_spectrum(KEY, x))
+    y = np.asarray(same_spectrum(x, key=KEY))
     here = np.isfinite(x).all(axis=1)
     wanted, got = np.cov(x[here].T), np.cov(y[here].T)
     # Standard error of a covariance of Gaussian numbers.
@@ -50,7 +50,7 @@ def test_the_gaussian_of_the_same_spectrum_has_mean_and_covariance_and_no_third_
 
 def test_more_units_than_samples_have_a_covariance_of_their_rank():
     x = np.random.default_rng(1).standard_normal((6, 40)).astype(np.float32)
-    y = np.asarray(same_spectrum(KEY, x))
+    y = np.asarray(same_spectrum(x, key=KEY))
     span = np.linalg.svd(x - x.mean(0))[2][:5]
     rest = (y - x.mean(0)) - (y - x.mean(0)) @ span.T @ span
     assert np.max(np.abs(rest)) < 1e-4
@@ -59,7 +59,7 @@ def test_more_units_than_samples_have_a_covariance_of_their_rank():
 @pytest.mark.parametrize("samples", [500, 501])
 def test_random_phases_keep_all_correlations_over_time(samples):
     x = np.nan_to_num(activations()[:samples], nan=1.0)
-    y = np.asarray(phase_randomized(KEY, x))
+    y = np.asarray(phase_randomized(x, key=KEY))
     a, b = x - x.mean(0), y - y.mean(0)
     for lag in (0, 1, 2, 5):
         wanted, got = (v.T @ np.roll(v, lag, axis=0) / samples for v in (a, b))
@@ -71,11 +71,11 @@ def test_random_phases_keep_all_correlations_over_time(samples):
 def test_lanes_have_surrogates_of_their_own():
     x = np.stack([activations()[:100]] * 2)
     for surrogate in (shuffled, same_spectrum, phase_randomized):
-        y = np.asarray(surrogate(KEY, x))
+        y = np.asarray(surrogate(x, key=KEY))
         assert y.shape == x.shape
         assert not np.array_equal(y[0], y[1], equal_nan=True)
 
 
 def test_one_axis_is_too_few():
     with pytest.raises(ValueError, match=r"samples, units.*\(3,\)"):
-        shuffled(KEY, np.ones(3))
+        shuffled(np.ones(3), key=KEY)

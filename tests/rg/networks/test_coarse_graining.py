@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from flax import nnx
@@ -13,7 +14,7 @@ from jaxphase.errors import InputError
 from jaxphase.models.layers import PerModel
 from jaxphase.rg import coarse_grain
 from jaxphase.rg.networks import blocks
-from jaxphase.sweep.recipe import recipe
+from jaxphase.sweep import make_recipe
 
 pytestmark = pytest.mark.usefixtures("full_products")
 CELLS = {
@@ -26,9 +27,9 @@ CELLS = {
 NORMS = ("attention_norm", "perceptron_norm")
 
 
-def parts_of(cell: str, **options):
+def recipe_of(cell: str, **options):
     family, objective, data, family_options = CELLS[cell]
-    return recipe(
+    return make_recipe(
         SweepSpec(
             sizes=(1000,),
             data_sizes=(64,),
@@ -42,17 +43,17 @@ def parts_of(cell: str, **options):
     )
 
 
-def perturbed(parts, width: int, seed: int = 0) -> nnx.Module:
+def perturbed(recipe, width: int, seed: int = 0) -> nnx.Module:
     """A model none of whose gains, biases and weights is what an initialization makes it."""
     rng = np.random.default_rng(seed)
-    model = parts.build(width, rng)
+    model = recipe.build(width, rng)
     noisy = jax.tree.map(lambda a: a + 0.2 * rng.standard_normal(a.shape, np.float32), nnx.state(model, nnx.Param))
     nnx.update(model, noisy)
     return model
 
 
-def rows_of(parts) -> jax.Array:
-    return parts.objective.inputs(jnp.asarray(parts.source.splits.validation[:64]), jax.random.key(0))
+def rows_of(recipe) -> jax.Array:
+    return recipe.objective.inputs(jnp.asarray(recipe.source.splits.validation[:64]), key=jax.random.key(0))
 
 
 @jax.jit
@@ -67,9 +68,9 @@ def coarse(fine, like, rows, coarse_rows=None, **settings):
 
 @pytest.mark.parametrize("cell, rescale", [*((cell, True) for cell in CELLS), ("vit", False), ("mlp of tokens", False)])
 def test_with_all_units_kept_the_answers_are_those_of_the_fine_model(cell, rescale):
-    parts = parts_of(cell)
-    fine, rows = perturbed(parts, 12), rows_of(parts)
-    same = coarse(fine, parts.build(12, None), rows, rescale=rescale)
+    recipe = recipe_of(cell)
+    fine, rows = perturbed(recipe, 12), rows_of(recipe)
+    same = coarse(fine, recipe.build(12, None), rows, rescale=rescale)
     wanted = answers(fine, rows)
     np.testing.assert_allclose(answers(same.model, rows), wanted, atol=2e-5 * float(jnp.std(wanted)) + 1e-6, rtol=1e-4)
     assert all(kept > 1 - 1e-5 for kept in same.kept.values())
@@ -78,18 +79,18 @@ def test_with_all_units_kept_the_answers_are_those_of_the_fine_model(cell, resca
 
 @pytest.mark.parametrize("cell", ["mlp", "transformer"])
 def test_half_the_units_are_a_smaller_model_of_the_family_that_runs(cell):
-    parts = parts_of(cell)
-    fine, rows = perturbed(parts, 16), rows_of(parts)
-    half = coarse(fine, parts.build(8, None), rows)
-    alike = jax.tree.map(lambda a: a.shape, nnx.state(parts.build(8, None), nnx.Param))
+    recipe = recipe_of(cell)
+    fine, rows = perturbed(recipe, 16), rows_of(recipe)
+    half = coarse(fine, recipe.build(8, None), rows)
+    alike = jax.tree.map(lambda a: a.shape, nnx.state(recipe.build(8, None), nnx.Param))
     assert jax.tree.map(lambda a: a.shape, nnx.state(half.model, nnx.Param)) == alike
     assert np.isfinite(answers(half.model, rows)).all()
     assert all(0 < kept < 1 for name, kept in half.kept.items()), half.kept
 
 
 def test_a_perceptron_whose_hidden_layers_have_rank_k_is_cut_to_k_without_loss():
-    parts = parts_of("mlp of tokens")
-    small, wide = perturbed(parts, 8), parts.build(16, None)
+    recipe = recipe_of("mlp of tokens")
+    small, wide = perturbed(recipe, 8), recipe.build(16, None)
     twice = np.repeat(np.eye(8, dtype=np.float32), 2, axis=1)  # every unit there twice, with all that it reads
     rng, blocks_of = np.random.default_rng(2), zip(small.encoder, wide.encoder, strict=True)
     reads = np.eye(len(small.encoder[0].dense.kernel[...]))
@@ -102,23 +103,23 @@ def test_a_perceptron_whose_hidden_layers_have_rank_k_is_cut_to_k_without_loss()
     head = reads @ small.decoder[-1].kernel[...] * small.decoder[-1].scale[...] / wide.decoder[-1].scale[...]
     wide.decoder[-1].kernel.set_value(jnp.asarray(head, jnp.float32))
     wide.decoder[-1].bias.set_value(small.decoder[-1].bias[...])
-    rows = rows_of(parts)
+    rows = rows_of(recipe)
     np.testing.assert_allclose(answers(wide, rows), answers(small, rows), atol=1e-4)
     for rescale in (True, False):
-        half = coarse(wide, parts.build(8, None), rows, rescale=rescale)
+        half = coarse(wide, recipe.build(8, None), rows, rescale=rescale)
         np.testing.assert_allclose(answers(half.model, rows), answers(small, rows), atol=2e-3)
         assert min(half.kept.values()) > 1 - 1e-5
 
 
 @pytest.mark.parametrize("cell", ["vit", "resnet"])
 def test_a_stream_that_uses_half_of_its_directions_is_cut_to_them_without_loss(cell):
-    parts = parts_of(cell, **({"bottleneck": 0} if cell == "resnet" else {}))
-    small, rows = perturbed(parts, 8), rows_of(parts)
-    wide = grown(small, parts.build(16, None))
+    recipe = recipe_of(cell, **({"bottleneck": 0} if cell == "resnet" else {}))
+    small, rows = perturbed(recipe, 8), rows_of(recipe)
+    wide = grown(small, recipe.build(16, None))
     if cell == "vit":
         wide = turned(wide, 16)
     np.testing.assert_allclose(answers(wide, rows), answers(small, rows), atol=1e-3)
-    half = coarse(wide, parts.build(8, None), rows)
+    half = coarse(wide, recipe.build(8, None), rows)
     np.testing.assert_allclose(answers(half.model, rows), answers(small, rows), atol=1e-3)
     assert min(half.kept.values()) > 1 - 1e-5
 
@@ -160,56 +161,56 @@ def turned(model, width: int):
 
 
 def test_a_rotation_of_the_stream_changes_nothing_that_comes_out():
-    parts = parts_of("vit")
-    fine, rows = perturbed(parts, 16), rows_of(parts)
+    recipe = recipe_of("vit")
+    fine, rows = perturbed(recipe, 16), rows_of(recipe)
     other = turned(fine, 16)
     np.testing.assert_allclose(answers(other, rows), answers(fine, rows), atol=1e-4)
-    half, half_other = (coarse(model, parts.build(8, None), rows) for model in (fine, other))
+    half, half_other = (coarse(model, recipe.build(8, None), rows) for model in (fine, other))
     np.testing.assert_allclose(answers(half_other.model, rows), answers(half.model, rows), atol=2e-3)
     np.testing.assert_allclose([*half_other.kept.values()], [*half.kept.values()], atol=1e-4)
 
 
 def test_a_permutation_of_hidden_units_changes_nothing_that_comes_out():
-    parts = parts_of("mlp of tokens")
-    fine, rows = perturbed(parts, 16), rows_of(parts)
+    recipe = recipe_of("mlp of tokens")
+    fine, rows = perturbed(recipe, 16), rows_of(recipe)
     order = np.random.default_rng(3).permutation(16)
     other = nnx.merge(*nnx.split(fine))
     first, second = other.encoder
     for written in (first.dense.kernel, first.dense.bias, first.norm.gain):
         written.set_value(written[...][..., order])
     second.dense.kernel.set_value(second.dense.kernel[...][order])
-    half, half_other = (coarse(model, parts.build(8, None), rows) for model in (fine, other))
+    half, half_other = (coarse(model, recipe.build(8, None), rows) for model in (fine, other))
     np.testing.assert_allclose(answers(half_other.model, rows), answers(half.model, rows), atol=1e-4)
     np.testing.assert_allclose([*half_other.kept.values()], [*half.kept.values()], atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", ["mlp", "resnet", "vit"])
 def test_a_padded_model_is_coarse_grained_as_the_unpadded_one(cell):
-    parts = parts_of(cell)
-    fine, rows = perturbed(parts, 8), rows_of(parts)
-    alone = coarse(fine, parts.build(4, None), rows)
+    recipe = recipe_of(cell)
+    fine, rows = perturbed(recipe, 8), rows_of(recipe)
+    alone = coarse(fine, recipe.build(4, None), rows)
 
     def pad(model, width):
-        like = parts.build(width, None)
+        like = recipe.build(width, None)
         fit = lambda a, b: np.pad(a, [(0, n - m) for m, n in zip(a.shape, b.shape, strict=True)])  # noqa: E731
         weights = jax.tree.map(fit, *(nnx.state(m, nnx.Param) for m in (model, like)))
         return nnx.merge(nnx.graphdef(like), weights, nnx.state(model, PerModel))
 
-    padded = coarse(pad(fine, 16), pad(parts.build(4, None), 12), rows)
+    padded = coarse(pad(fine, 16), pad(recipe.build(4, None), 12), rows)
     np.testing.assert_allclose(answers(padded.model, rows), answers(alone.model, rows), atol=2e-4)
     np.testing.assert_allclose([*padded.kept.values()], [*alone.kept.values()], atol=1e-4)
     np.testing.assert_allclose([*padded.scale.values()], [*alone.scale.values()], atol=1e-3)
 
 
 def test_kept_units_get_back_the_mean_and_the_deviation_that_they_had():
-    parts = parts_of("mlp of tokens")
-    fine, rows = perturbed(parts, 16), rows_of(parts)
+    recipe = recipe_of("mlp of tokens")
+    fine, rows = perturbed(recipe, 16), rows_of(recipe)
 
     def second_layer(model):
         layers = model.encoder
         return np.asarray(layers[1].dense(layers[0](model.numbers(rows))))
 
-    half, loose = (coarse(fine, parts.build(6, None), rows, rescale=flag) for flag in (True, False))
+    half, loose = (coarse(fine, recipe.build(6, None), rows, rescale=flag) for flag in (True, False))
     before, after, raw = second_layer(fine), second_layer(half.model), second_layer(loose.model)
     # Which units were kept is told by the bias of the loose model's first layer, which is as it was.
     stats = {tuple(np.round([x.mean(), x.std()], 3)) for x in before.T}
@@ -220,10 +221,10 @@ def test_kept_units_get_back_the_mean_and_the_deviation_that_they_had():
 
 
 def test_activations_choose_better_than_weights():
-    parts = parts_of("resnet")
-    fine, rows = perturbed(parts, 16), rows_of(parts)
+    recipe = recipe_of("resnet")
+    fine, rows = perturbed(recipe, 16), rows_of(recipe)
     wanted = answers(fine, rows)
-    like = parts.build(8, None)
+    like = recipe.build(8, None)
     error = {
         method: float(jnp.mean((answers(coarse(fine, like, rows, method=method).model, rows) - wanted) ** 2))
         for method in ("activations", "weights")
@@ -233,27 +234,27 @@ def test_activations_choose_better_than_weights():
 
 @pytest.mark.parametrize("cell", ["mlp of tokens", "vit", "resnet"])
 def test_on_data_constant_over_blocks_half_the_resolution_loses_nothing(cell):
-    parts = parts_of(cell)
-    layout = parts.source.layout
+    recipe = recipe_of(cell)
+    layout = recipe.source.layout
     halved = blocks.block_layout(layout)
-    objective = dataclasses.replace(parts.objective, layout=halved)
+    objective = dataclasses.replace(recipe.objective, layout=halved)
     if cell == "vit":
         objective = dataclasses.replace(objective, patch=1)
     spec = SweepSpec(sizes=(1000,), data_sizes=(64,), checkpoints=(1,))
     options = CELLS[cell][3] | ({} if cell == "mlp of tokens" else {"patch": 1})
-    like_parts = recipe(
+    like_recipe = make_recipe(
         dataclasses.replace(spec, family=CELLS[cell][0], objective=CELLS[cell][1], family_options=options),
-        parts.source._replace(layout=halved),
+        recipe.source._replace(layout=halved),
     )
-    assert like_parts.objective.layout == halved
-    fine = perturbed(parts, 8)
-    few = blocks.block_rows(jnp.asarray(parts.source.splits.validation[:64]), layout, jax.random.key(1))
+    assert like_recipe.objective.layout == halved
+    fine = perturbed(recipe, 8)
+    few = blocks.block_rows(jnp.asarray(recipe.source.splits.validation[:64]), layout, key=jax.random.key(1))
     spread = blocks.spread_rows(few, halved) if layout.kind == "image" else jnp.repeat(few, 2, axis=1)
     key = jax.random.key(2)
     rows, coarse_rows = spread, few
     if cell == "vit":  # the same squares are hidden from both
-        rows, coarse_rows = parts.objective.inputs(spread, key), objective.inputs(few, key)
-    half = coarse(fine, like_parts.build(8, None), rows, coarse_rows)
+        rows, coarse_rows = recipe.objective.inputs(spread, key=key), objective.inputs(few, key=key)
+    half = coarse(fine, like_recipe.build(8, None), rows, coarse_rows)
     wanted = answers(fine, rows)
     if layout.kind == "image":
         wanted = blocks.block_rows(wanted, layout)
@@ -262,14 +263,15 @@ def test_on_data_constant_over_blocks_half_the_resolution_loses_nothing(cell):
     np.testing.assert_allclose(answers(half.model, coarse_rows), wanted, atol=1e-4)
 
 
-def test_what_cannot_be_coarse_grained_is_refused_by_name():
-    parts, other = parts_of("mlp of tokens"), parts_of("transformer")
+def test_what_cannot_be_coarse_grained_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users run it
+    recipe, other = recipe_of("mlp of tokens"), recipe_of("transformer")
     with pytest.raises(InputError, match="MLP into Transformer"):
-        coarse_grain(parts.build(8, None), other.build(8, None), rows_of(parts))
+        coarse_grain(recipe.build(8, None), other.build(8, None), rows_of(recipe))
     with pytest.raises(InputError, match="'spectra'"):
-        coarse_grain(parts.build(8, None), parts.build(4, None), rows_of(parts), method="spectra")
+        coarse_grain(recipe.build(8, None), recipe.build(4, None), rows_of(recipe), method="spectra")
     halved = blocks.block_layout(other.source.layout)
-    like = recipe(
+    like = make_recipe(
         SweepSpec(
             sizes=(1000,),
             data_sizes=(64,),
