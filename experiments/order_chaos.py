@@ -7,7 +7,8 @@ Where do signals die out, where do they grow, and how does the depth over which 
 The networks are deep stacks of `nnx.Linear` and tanh, ReLU or GELU over a grid of weight and bias variances. The growth
 chi of a small difference from layer to layer is measured by Jacobian-vector products and compared with mean-field
 theory. Prints what it measures and writes order_chaos.json and order_chaos.png. The exponents of the lengths stand
-beside those that the same fit finds in theory, since nu = 1 holds only in the limit of small distances."""
+beside those that the same fit finds in theory, since nu = 1 holds only in the limit of small distances.
+"""
 
 import argparse
 import json

@@ -6,7 +6,8 @@ Trains MLPs by masked modeling, halves their hidden units three times and follow
 family untrained. Measures what a step costs if units are chosen by activations, by weights, and without rescaling, and
 what halving the resolution costs. The hidden activations of the largest models are also renormalized
 phenomenologically, beside surrogates. Writes renormalization.json, and the figures renormalization_flow.png, _loss.png,
-_phase_diagram.png and _spectra.png."""
+_phase_diagram.png and _spectra.png.
+"""
 
 import argparse
 import json
