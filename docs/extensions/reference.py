@@ -58,7 +58,7 @@ def page(module: ModuleType, only: list[str] | None = None) -> str:
     names = public(module) if only is None else [(name, getattr(module, name)) for name in only]
     described = [(name, thing) for name, thing in names if module is jaxphase or not exported(name, thing)]
     rows = [f"| {_link(module, name, (name, thing) in described)} | {summary(thing)} |" for name, thing in names]
-    table = "\n".join(("| name | |", "| --- | --- |", *rows))
+    table = "\n".join(("| name | |", "| --- | --- |", *rows)) if rows else ""
     entries = [entry(name, thing, alias=module is jaxphase) for name, thing in described]
     return "\n\n".join((markdown(inspect.getdoc(module) or ""), table, *entries))
 
