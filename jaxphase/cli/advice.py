@@ -266,11 +266,13 @@ def _print_division(division: Division) -> None:
 
 def _write_division(folder: Path, division: Division) -> None:
     """Write allocation.json and its figures."""
+    from jaxphase.detect import Status
     from jaxphase.plots import allocation, isoflop
     from jaxphase.plots.style import save_all
     from jaxphase.runtime.files import write_json
 
-    surface = {name: value for name, value in division.surface._asdict().items() if name != "draws"}
+    surface = division.surface._asdict() | {"status": Status(int(division.surface.status))}
+    del surface["draws"]
     content = {
         "surface": surface,
         "compute": division.compute,

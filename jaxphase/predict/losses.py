@@ -39,16 +39,14 @@ def read_losses(
 ) -> Losses:
     """Read the runs of a table or of a sweep.
 
-    In a table a row is a run. It is left out if one of its cells is empty, or its loss is not positive and finite.
-
-    In a sweep each checkpoint of a model is a run if data is "seen". Only checkpoints after the warm-up and the models
-    with the most data count. If data is "data_size", the last checkpoint of each model is a run: all models then train
-    for the same steps, and the law says nothing about compute. Of several learning rates the best for each size counts,
-    and models that have diverged are left out.
+    In a table a row is a run. In a sweep each checkpoint after the warm-up is one, of the models with the most data; if
+    data is "data_size", the last checkpoint of every model is: all then train for the same steps, and the law says
+    nothing about compute. Of several learning rates the best for each size counts. Runs that have diverged, and those
+    without a number or a positive loss, are left out.
 
     Args:
         path: A table (see `jaxphase.read` for the formats) or a sweep.nc.
-        params: The column of model sizes; None for a sweep, which knows its own.
+        params: The column of model sizes; None for a sweep.
         data: The column of all data trained on, in the unit that compute counts, such as tokens; for a sweep "seen"
             (the default), samples seen by each checkpoint, or "data_size", the number of different samples.
         loss: The column of losses; for a sweep a metric, by default val_loss.

@@ -38,15 +38,15 @@ class Quantity(NamedTuple):
     name: str
     unit: str
     column: str
-    axis: Literal["model size", "data size", "training steps"]
+    axis: Literal["model_size", "data_size", "steps"]
     covariates: tuple[str, ...]
 
 
 _OF_MODELS, _OF_DATA = ("data_size", "data_complexity"), ("model_size", "data_complexity")
 QUANTITIES = {
-    "model": Quantity("critical size", "parameters", "critical_size", "model size", _OF_MODELS),
-    "data": Quantity("critical data size", "rows", "critical_data_size", "data size", _OF_DATA),
-    "steps": Quantity("critical training time", "steps", "critical_steps", "training steps", COVARIATES),
+    "model": Quantity("critical size", "parameters", "critical_size", "model_size", _OF_MODELS),
+    "data": Quantity("critical data size", "rows", "critical_data_size", "data_size", _OF_DATA),
+    "steps": Quantity("critical training time", "steps", "critical_steps", "steps", COVARIATES),
 }
 _LABELS = {"data_size": "data size", "data_complexity": "complexity of the data", "model_size": "model size"}
 
@@ -145,11 +145,8 @@ def measured(
     _check_values(quantity, where, names, numbers)
     for name, values in covariates.items():
         if name not in quantity.covariates and not np.isnan(values).all():
-            raise InputError(f"{name} is given, but the critical sizes are along {quantity.axis}: leave {name} out.")
-    known = {"name": quantity.name, "unit": quantity.unit} | _LABELS
-    for name in labels or {}:
-        if name not in known:
-            raise InputError(f"labels has {name!r}: choose from {', '.join(known)}.")
+            axis = quantity.axis.replace("_", " ")
+            raise InputError(f"{name} is given, but the critical sizes are along {axis}: leave {name} out.")
     return Measurements(
         family=names["family"],
         objective=names["objective"],
@@ -161,7 +158,7 @@ def measured(
         censored=dict(censored or {}),
         data=data_names,
         along=along,
-        labels=known | dict(labels or {}),
+        labels=_all_labels(quantity, labels or {}),
     )
 
 
@@ -233,6 +230,15 @@ def _quantity(along: str) -> Quantity:
     if along not in QUANTITIES:
         raise InputError(f"along is {along!r}: choose from {', '.join(QUANTITIES)}.")
     return QUANTITIES[along]
+
+
+def _all_labels(quantity: Quantity, own: Mapping[str, str]) -> dict[str, str]:
+    """The labels of a kind of critical size, with the user's own in place of ours."""
+    known = {"name": quantity.name, "unit": quantity.unit} | _LABELS
+    for name in own:
+        if name not in known:
+            raise InputError(f"labels has {name!r}: choose from {', '.join(known)}.")
+    return known | dict(own)
 
 
 def _check_values(

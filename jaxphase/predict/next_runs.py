@@ -1,4 +1,13 @@
-"""What to measure next: the sweeps that narrow an interval of prediction most per floating-point operation."""
+"""What to measure next: the sweeps that narrow an interval of prediction most per floating-point operation.
+
+A sweep costs `6 N D` operations per seed, summed over its model sizes N, with D the data seen in training. For a
+critical data size the sum is over D, and for a critical training time the longest training counts, without the batch
+size. A number that no measurement has counts as 1: costs are then relative.
+
+For given standard deviations of the regression a new measurement narrows the predictive variance exactly to
+`var - cov**2 / var_new`, where var_new includes the scatter and the error of the new measurement. What it would say of
+the standard deviations themselves is left out, and the scatter of the target itself remains.
+"""
 
 import itertools
 import math
@@ -84,35 +93,30 @@ def recommend(
 ) -> tuple[Recommendation, ...]:
     """Find the sweeps that narrow the interval of a prediction most per operation.
 
-    Candidates are all combinations of the conditions and seeds below. The sizes of a candidate are even in the
-    logarithm over its own 95 % interval and half a decade beyond. It costs `6 N D` per seed, summed over its model
-    sizes N, with D the data seen in training; along "data" D varies instead, and along "steps" the longest training
-    counts, without the batch size. What no measurement has counts as 1: costs are then relative.
-
-    For given standard deviations the narrowing is exact, `var - cov**2 / var_new`, where var_new includes the scatter
-    and the error of the new measurement, the median one so far times `sqrt(seeds_so_far / seeds)`. What the measurement
-    would say of the standard deviations themselves is left out. The target's own scatter remains.
+    Candidates are all combinations of the conditions and seeds below, at sizes even in the logarithm over the 95 %
+    interval of their own critical size and half a decade beyond.
 
     Args:
         model: From `fit`.
         target: The prediction for one condition, from `critical_size`.
-        families: Families to choose from, by default those measured and that of the target; so for the two next.
-        objectives: Objectives to choose from.
-        data: Data sets to choose from.
+        families: Families to choose from, by default those measured and the target's.
+        objectives: Objectives to choose from, likewise.
+        data: Data sets to choose from, likewise.
         data_sizes: Data sizes to choose from, by default four over the measured range.
-        data_complexities: Complexities to choose from, by default the three quartiles of those measured.
+        data_complexities: Complexities to choose from, by default the measured quartiles.
         model_sizes: Model sizes to choose from, by default four over the measured range.
         seeds: Numbers of seeds to choose from.
-        seeds_so_far: Number of seeds behind the measurements so far.
+        seeds_so_far: Seeds behind the measurements so far. The error of a new one is the median error so far times
+            `sqrt(seeds_so_far / seeds)`.
         n_sizes: Number of sizes of a sweep.
         passes: How often a sweep goes over its data.
         max_flops: Most operations that a sweep may cost.
-        min_gain: Leave out sweeps that narrow the interval by less than this share of what the best one does: the most
-            efficient sweep is often so small that it changes nothing.
-        count: Number of sweeps to return.
+        min_gain: Least narrowing as a share of the best sweep's: the most efficient sweep is often too small to change
+            anything.
+        count: Most sweeps to return.
 
     Returns:
-        At most `count` sweeps, the best first.
+        The sweeps, the best first.
 
     Raises:
         InputError: If the target is not one condition, or an option cannot be used.
@@ -140,9 +144,18 @@ def recommend(
         flops = _flops_per_seed(target.along, condition, sizes, passes)
         largest = max(sizes) if target.along == "model" else condition["model_size"] or math.nan
         for repeats, width in zip(seeds, row, strict=True):
-            costs = {"sizes": sizes, "seeds": repeats, "flops": repeats * flops, "memory": _ADAM_BYTES * largest}
-            widths = {"decades": before, "decades_after": width}
-            sweeps.append(Recommendation(**condition, **costs, **widths, prior=model.prior, along=target.along))
+            sweep = Recommendation(
+                **condition,
+                sizes=sizes,
+                seeds=repeats,
+                flops=repeats * flops,
+                decades=before,
+                decades_after=width,
+                memory=_ADAM_BYTES * largest,
+                prior=model.prior,
+                along=target.along,
+            )
+            sweeps.append(sweep)
     return _best(sweeps, max_flops, min_gain, count)
 
 

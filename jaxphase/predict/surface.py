@@ -5,6 +5,10 @@
 It is fitted as in approach 3 of Hoffmann et al. (2022, arXiv 2203.15556) to the logarithm of the loss, by the sum of
 Huber losses. Besiroglu et al. (2024, arXiv 2404.10102) show what went wrong there: the optimizer stopped early, since a
 tolerance meant for a sum was applied to an average, and the intervals were too narrow for so few runs.
+
+Errors and intervals come from refits to cells drawn with replacement, a cell being all runs of one (N, D). To draw the
+S seeds within their cells would miss the error of the law and 1 / S of the variance of the seeds; to draw runs would
+count an error of the law, which the seeds of a cell share, S times over.
 """
 
 import functools
@@ -74,27 +78,24 @@ def fit_surface(
 ) -> Surface:
     """Fit `L(N, D) = E + A / N**a + B / D**b` to the losses of many runs.
 
-    The sum of the Huber losses of `ln L - ln L(N, D)` is minimized, from 36 starts. Errors and intervals (percentiles)
-    come from refits to cells drawn with replacement; a cell is all runs of one (N, D), since its seeds share the error
-    of the law. Coverage: `experiments/allocation.json`.
+    The sum of the Huber losses of `ln L - ln L(N, D)` is minimized from 36 starts. Coverage of the intervals: see
+    `experiments/allocation.json`.
 
     Args:
-        params: Model sizes N, `[..., n]`, one entry per run. Leading axes of all arguments broadcast, and a run with a
-            number that is not positive and finite is missing.
-        data: Amounts of data D, `[..., n]`, in any unit; `allocate` takes them for all that was trained on, in the unit
-            that compute counts.
+        params: Model sizes N, `[..., n]`, one entry per run. A run with a number that is not positive and finite is
+            missing; leading axes broadcast.
+        data: Data D, `[..., n]`, in any unit. `allocate` takes it for all data trained on, in the unit of compute.
         loss: Losses L, `[..., n]`.
-        error: Standard errors of the losses, `[..., n]`, of which only the ratios matter.
-        delta: Residual of ln L up to which the Huber loss is quadratic. The papers' 1e-3 is less than the noise of most
-            runs: nearly the sum of absolute values, to which an outlier does no harm. 1 is least squares.
+        error: Standard errors of the losses, `[..., n]`; only their ratios matter.
+        delta: Residual of ln L up to which the Huber loss is quadratic. The papers' 1e-3 is nearly the sum of absolute
+            values, which outliers do not harm; 1 is least squares.
         draws: Number of refits.
-        key: Random key of the draws, `jax.random.key(0)` by default.
+        key: Random key of the refits, `jax.random.key(0)` by default.
 
     Returns:
-        The surface. `status` is `AT_BOUND` if the interval of the floor reaches 0; `NOT_IDENTIFIED` if ln N and ln D
-        lie on a line (`D = 20 N`, or one budget) or another parameter or its interval reaches the edge of the search;
-        `TOO_FEW_POINTS` for fewer than six cells, three different N or three different D. In the last two cases all
-        numbers are NaN.
+        The surface. `status` is `AT_BOUND` if the interval of the floor reaches 0; `NOT_IDENTIFIED` (all NaN) if ln N
+        and ln D lie on a line, as with `D = 20 N` or a single budget, or another parameter reaches the edge of the
+        search; `TOO_FEW_POINTS` (all NaN) for fewer than six different (N, D), three N or three D.
 
     Raises:
         ValueError: If the shapes do not broadcast, or draws or delta cannot be used.

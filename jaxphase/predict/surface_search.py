@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxphase.detect.least_squares import Expansion, levenberg_marquardt, solve
+from jaxphase.linalg import Expansion, levenberg_marquardt, solve
 
 # The box in which theta is searched.
 _LOW, _HIGH = (-10.0, -10.0, 0.02, -10.0, 0.02), (1.0, 3.0, 8.0, 3.0, 8.0)

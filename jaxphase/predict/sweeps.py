@@ -47,7 +47,7 @@ class Curve(NamedTuple):
 
 
 def critical_sizes(
-    folder: Path, metric: str | None, complexity: str, axis: Literal["model size", "data size", "training steps"]
+    folder: Path, metric: str | None, complexity: str, axis: Literal["model_size", "data_size", "steps"]
 ) -> CriticalSizes:
     """Read the critical sizes along an axis whose 95 % interval is finite."""
     sweep = open_sweep(folder)
@@ -55,7 +55,7 @@ def critical_sizes(
     condition = {name: spec[name] for name in ("family", "objective") if name in spec}
     condition |= {"data": spec.get("data", ""), "data_complexity": float(sweep.attrs.get(complexity, math.nan))}
     found = CriticalSizes([], Counter())
-    for curve in _largest_steps(folder, metric) if axis == "training steps" else _transitions(folder, metric, axis):
+    for curve in _largest_steps(folder, metric) if axis == "steps" else _transitions(folder, metric, axis):
         low, high = curve.interval
         if curve.critical_size is None:
             found.censored[curve.reason] += 1
@@ -87,20 +87,21 @@ def open_sweep(folder: Path) -> "xr.Dataset":
     return data
 
 
-def _transitions(folder: Path, metric: str | None, axis: str) -> list[Curve]:
+def _transitions(folder: Path, metric: str | None, axis: Literal["model_size", "data_size"]) -> list[Curve]:
     """The curves of an analysis along model or data size."""
     analysis = _analysis(folder, axis)
-    if analysis.get("axis", "model size") != axis:
-        raise InputError(f"{folder} was analyzed along {analysis['axis']}: analyze it along {axis}.")
+    along = analysis["along"]["name"]
+    if along != axis:
+        names = [name.replace("_", " ") for name in (along, axis)]
+        raise InputError(f"{folder} was analyzed along {names[0]}: analyze it along {names[1]}.")
     metric = str(metric or analysis["order_parameter"])
     findings = [finding for finding in analysis["findings"] if finding["metric"] == metric]
     _check_metric(folder, metric, bool(findings), [finding["metric"] for finding in analysis["findings"]])
     curves = []
     for finding in findings:
-        reason = "too few points" if finding["kind"] == "too few points" else "no transition"
-        # "data_size" of an analysis is the size that tells its curves apart.
-        other = {"data_size" if axis == "model size" else "model_size": finding["data_size"]}
-        curves.append(Curve(metric, finding["critical_size"], finding["interval"], reason, **other))
+        reason = "too few points" if finding["kind"] == "too_few_points" else "no transition"
+        group = {"data_size" if axis == "model_size" else "model_size": finding["group"]}
+        curves.append(Curve(metric, finding["critical_size"], finding["interval"], reason, **group))
     return curves
 
 
@@ -128,21 +129,20 @@ def _check_metric(folder: Path, metric: str, there: bool, known: Iterable[object
         raise InputError(f"metric is {metric!r}, which {folder} lacks: choose from {names}.")
 
 
-def _analysis(folder: Path, axis: str) -> dict[str, Any]:
+def _analysis(folder: Path, axis: Literal["model_size", "data_size"]) -> dict[str, Any]:
     """The content of analysis.json; without that file the sweep is analyzed."""
     path = folder / "analysis.json"
     if not path.exists():
         from jaxphase.analysis import analyze
-        from jaxphase.curves import along_data, read
+        from jaxphase.curves import read
 
-        data = read(folder / "sweep.nc")
-        return analyze(along_data(data) if axis == "data size" else data).to_dict()
+        return analyze(read(folder / "sweep.nc"), along=axis).to_dict()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): analyze the sweep again.") from error
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}): analyze the sweep again.") from error
-    if not isinstance(content, dict) or not {"order_parameter", "findings"} <= set(content):
-        raise InputError(f"{path} is not an analysis: analyze the sweep again.")
+    if not isinstance(content, dict) or not {"along", "order_parameter", "findings"} <= set(content):
+        raise InputError(f"{path} is not an analysis of this version: analyze the sweep again.")
     return content

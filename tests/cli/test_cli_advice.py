@@ -117,8 +117,9 @@ def test_without_critical_sizes_the_curves_are_counted(refused, tmp_path):
     (tmp_path / "runs").mkdir()
     spec = {"spec": '[sweep]\nfamily = "vit"\nobjective = "contrastive"\n'}
     xr.Dataset(attrs=spec).to_netcdf(tmp_path / "runs" / "sweep.nc", engine="h5netcdf")
-    curve = {"metric": "loss", "data_size": 10.0, "kind": "power_law", "critical_size": None, "interval": [None, None]}
-    words = {"order_parameter": "loss", "findings": [curve, curve | {"kind": "too few points"}]}
+    curve = {"metric": "loss", "group": 10.0, "kind": "power_law", "critical_size": None, "interval": [None, None]}
+    findings = [curve, curve | {"kind": "too_few_points"}]
+    words = {"along": {"name": "model_size"}, "order_parameter": "loss", "findings": findings}
     (tmp_path / "runs" / "analysis.json").write_text(json.dumps(words))
     sentence = refused("predict", "runs", *ASKED, cwd=tmp_path)
     assert "no measured critical size (and 2 curves without one; no transition: 1, too few points: 1)" in sentence

@@ -166,10 +166,8 @@ def test_what_cannot_be_told_is_said(fitted, name, status):
     i = NAMES.index(name)
     assert fitted.status[i] == status
     numbers = jax.tree.map(lambda field: np.asarray(field)[i], fitted)._replace(status=0)
-    assert all(
-        np.all(np.isfinite(field)) if status < Status.NOT_IDENTIFIED else np.all(np.isnan(field))
-        for field in numbers[:-1]
-    )
+    expected = np.isfinite if status < Status.NOT_IDENTIFIED else np.isnan
+    assert all(np.all(expected(field)) for field in numbers[:-1])
 
 
 def test_a_law_without_floor_has_none_within_its_interval(fitted):

@@ -9,12 +9,14 @@ from scipy.linalg import null_space
 from scipy.stats import multivariate_normal, norm
 
 from jaxphase import analysis, curves
-from jaxphase.analysis.findings import Analysis, Finding, Interval
+from jaxphase.analysis import Finding, Interval
+from jaxphase.detect import CurveKind
 from jaxphase.errors import InputError
 from jaxphase.predict import Recommendation, critical_size, devices_needed, fit, leave_one_group_out, recommend
 from jaxphase.predict.measurements import measured, read_measurements, standard_errors, subset
 from jaxphase.predict.pooling import posterior, quantile
 from jaxphase.predict.terms import condition_columns, design_matrix
+from jaxphase.runtime.files import plain
 
 EXPONENT, COMPLEXITY = 0.5, -0.8
 FAMILY = {"mlp": 0.0, "vit": 0.6, "resnet": -0.4, "mamba": 0.3}
@@ -353,12 +355,10 @@ def test_devices_are_those_of_time_or_of_memory():
 
 
 def finding(metric, data_size, kind, size=math.nan, interval=(math.nan, math.nan)):
-    numbers = dict.fromkeys(("width", "bootstrap_se", "delta_bic", "p_value", "exponent", "exponent_se"), math.nan)
-    counts = {"points": 12, "sizes": 6, "diverged": 0, "significant": False, "bic": {}, "parameters": {}}
-    words = {"verdict": kind, "remark": ""}
-    return Finding(
-        metric, data_size, kind, critical_size=size, interval=Interval(*interval), **numbers, **counts, **words
-    )
+    names = "width", "bootstrap_se", "delta_bic", "straight_line_p", "exponent", "exponent_se"
+    numbers = dict.fromkeys(names, math.nan)
+    counts = {"points": 12, "sizes": 6, "diverged": 0, "straight_line_rejected": False, "bic": {}, "parameters": {}}
+    return Finding(metric, data_size, kind, critical_size=size, interval=Interval(*interval), **numbers, **counts)
 
 
 @pytest.fixture
@@ -368,13 +368,14 @@ def analysed(tmp_path):
     data = xr.Dataset({"accuracy": ("size", [0.1])}, {"params": ("size", [10])}, attributes)
     data.to_netcdf(tmp_path / "sweep.nc", engine="h5netcdf")
     findings = (
-        finding("accuracy", 100.0, "sigmoid", 2e3, (1e3, 4e3)),
-        finding("accuracy", 200.0, "power_law"),
-        finding("accuracy", 400.0, "step", 5e3, (3e3, math.inf)),
-        finding("accuracy", 800.0, "too few points"),
-        finding("val_loss", 100.0, "sigmoid", 7e3, (6e3, 8e3)),
+        finding("accuracy", 100.0, CurveKind.SIGMOID, 2e3, (1e3, 4e3)),
+        finding("accuracy", 200.0, CurveKind.POWER_LAW),
+        finding("accuracy", 400.0, CurveKind.STEP, 5e3, (3e3, math.inf)),
+        finding("accuracy", 800.0, CurveKind.TOO_FEW_POINTS),
+        finding("val_loss", 100.0, CurveKind.SIGMOID, 7e3, (6e3, 8e3)),
     )
-    Analysis(data, findings, "accuracy").to_json(tmp_path / "analysis.json")
+    content = {"along": {"name": "model_size"}, "order_parameter": "accuracy", "findings": list(map(vars, findings))}
+    (tmp_path / "analysis.json").write_text(json.dumps(plain(content, pairs=(Interval,))))
     return tmp_path
 
 
@@ -436,13 +437,13 @@ def test_a_sweep_that_was_not_analyzed_is_analyzed(analysed, monkeypatch):
     found = json.loads((analysed / "analysis.json").read_text())
     (analysed / "analysis.json").unlink()
     monkeypatch.setattr(curves, "read", lambda path: path)
-    monkeypatch.setattr(analysis, "analyze", lambda path: SimpleNamespace(to_dict=lambda: found | {"of": str(path)}))
+    monkeypatch.setattr(analysis, "analyze", lambda path, along: SimpleNamespace(to_dict=lambda: found))
     assert read_measurements(analysed).critical_size.tolist() == [2e3]
 
 
 def test_an_analysis_along_data_holds_no_critical_sizes_of_models(analysed):
     found = json.loads((analysed / "analysis.json").read_text())
-    (analysed / "analysis.json").write_text(json.dumps(found | {"axis": "data size"}))
+    (analysed / "analysis.json").write_text(json.dumps(found | {"along": {"name": "data_size"}}))
     with pytest.raises(InputError, match="was analyzed along data size: analyze it along model size"):
         read_measurements(analysed)
 

@@ -210,8 +210,8 @@ def folder(tmp_path):
 
 def test_a_sweep_that_was_analyzed_along_data_holds_critical_data_sizes(folder):
     curve = {"metric": "accuracy", "kind": "sigmoid", "critical_size": 90.0, "interval": [80.0, 99.0]}
-    curves = [curve | {"data_size": 10.0}, curve | {"data_size": 20.0, "kind": "constant", "critical_size": None}]
-    words = {"axis": "data size", "order_parameter": "accuracy", "findings": curves}
+    curves = [curve | {"group": 10.0}, curve | {"group": 20.0, "kind": "constant", "critical_size": None}]
+    words = {"along": {"name": "data_size"}, "order_parameter": "accuracy", "findings": curves}
     (folder / "analysis.json").write_text(json.dumps(words))
     found = read_measurements(folder, along="data")
     assert (found.critical_size[0], found.model_size[0], found.data) == (90, 10, ("digits",))
