@@ -82,7 +82,7 @@ def divergence(activation, bias: float, width: int, seeds: int, key) -> dict:
         share = error[part] / np.abs(np.log(chi[part]))  # relative error of the length
         for name, values in (("measured", chi[part]), ("theory", expected[part])):
             length = 1 / np.abs(np.log(values))
-            fit = fit_correlation_exponent(squares[part], length, share * length, critical)
+            fit = fit_correlation_exponent(squares[part], length, share * length, critical=critical)
             nu.setdefault(side, {})[name] = float(fit.nu)
             if name == "measured":
                 nu[side]["se"] = float(fit.nu_se)

@@ -1,7 +1,8 @@
 """Scaling: many sizes in, exponents out; what a sharpening with a second size, and a scatter over seeds, tell."""
 
-from .collapse import COLLAPSE_KINDS, Collapse, collapse
-from .crossings import Crossings, crossings
+from .change import ChangeShape
+from .data_collapse import Collapse, CollapseKind, collapse
+from .excess_mass import Bimodality, bimodality
 from .fields import (
     CorrelationExponent,
     CorrelationFunction,
@@ -12,29 +13,38 @@ from .fields import (
     depth_correlation,
     fit_correlation_exponent,
 )
-from .forms import FORMS, ScalingForms, scaling_forms
-from .hysteresis import Hysteresis, hysteresis
-from .moments import Bimodality, Moment, bimodality, binder_cumulant, susceptibility
-from .order import ORDERS, Order, transition_order
-from .universality import CLASSES, Universality, identify_universality_class
+from .forms import FormKind, ScalingForms, scaling_forms
+from .hysteresis_loop import Hysteresis, hysteresis
+from .moments import Moment, binder_cumulant, susceptibility
+from .order import Order, OrderKind, transition_order
+from .scaling_relations import ScalingRelation
+from .size_crossings import Crossings, crossings
+from .universality import Universality, identify_universality_class
+from .universality_classes import CLASSES, EXPONENTS, UniversalityClass
+from .windows import Windows
 
 __all__ = [
     "CLASSES",
-    "COLLAPSE_KINDS",
-    "FORMS",
-    "ORDERS",
+    "EXPONENTS",
     "Bimodality",
+    "ChangeShape",
     "Collapse",
+    "CollapseKind",
     "CorrelationExponent",
     "CorrelationFunction",
     "CorrelationLengths",
     "Crossings",
     "DepthCorrelation",
+    "FormKind",
     "Hysteresis",
     "Moment",
     "Order",
+    "OrderKind",
     "ScalingForms",
+    "ScalingRelation",
     "Universality",
+    "UniversalityClass",
+    "Windows",
     "bimodality",
     "binder_cumulant",
     "collapse",

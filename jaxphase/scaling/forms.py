@@ -1,93 +1,133 @@
 """Which law does a quantity follow with size: a power, an exponential, a logarithm or a stretched exponential?
 
-All four are fitted in the units of the quantity itself and compared by one likelihood, so that none is favoured by the
-axes on which it happens to be a straight line (Clauset, Shalizi & Newman 2009, SIAM Rev. 51, 661, on what such lines
-are worth).
+All four are fitted in the units of the quantity itself and compared by one likelihood. None is favored by axes on which
+it happens to be a straight line (Clauset, Shalizi & Newman 2009, SIAM Rev. 51, 661, on what such lines are worth).
 """
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
-from ..detect.batched import curve_detector
-from ..detect.least_squares import axis_unit, fit_shape, project, standard_errors, standard_values
-from ..detect.points import count, distinct
-from ..detect.power_law import fit_exponential
-from ..detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import curve_detector
+from jaxphase.detect.least_squares import Unit, axis_unit, fit_shape, project, standard_errors, standard_values
+from jaxphase.detect.points import count, distinct
+from jaxphase.detect.power_law import fit_exponential
+from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 
-FORMS = ("power_law", "exponential", "logarithmic", "stretched_exponential")
 
-# Numbers to fit in each form: constant, amplitude, those of its shape and the variance of the noise.
+class FormKind(IntEnum):
+    """The law that a quantity follows, or why there is none."""
+
+    POWER_LAW = 0
+    EXPONENTIAL = 1
+    LOGARITHMIC = 2
+    STRETCHED_EXPONENTIAL = 3
+    CONSTANT = 4
+    TOO_FEW_POINTS = 5
+
+
+_FORMS = 4  # laws, in the order of FormKind
+# Fitted numbers of each law: constant, amplitude, those of its shape and the variance of the noise.
 _PARAMETERS = np.array([4, 4, 3, 5])
-# A form is decided if no other is within this of its BIC, and there is one if a constant is not ("positive" evidence,
+# A law is decided if no other is within this of its BIC, and there is one if a constant is not ("positive" evidence,
 # Kass & Raftery 1995, J. Am. Stat. Assoc. 90, 773).
 _DECIDED = 2.0
-# (x / length)**exponent at the last point is at least 0.05, or the decay is not seen; at the first at most 30, or it is
-# over. Exponents of 0.1 to 5.
+# Bounds on ln of (x / length)**exponent: at the last point at least 0.05, else no decay is seen; at the first point at
+# most 30, else the decay is over.
 _LEAST_DECAY, _MOST_DECAY = np.log(0.05), np.log(30)
-_FLATTEST, _STEEPEST = np.log(0.1), np.log(5)
+_FLATTEST, _STEEPEST = np.log(0.1), np.log(5)  # exponents of a stretched exponential
 _STEEPEST_POWER = 20.0
 _STARTS = np.stack([a.ravel() for a in np.meshgrid(np.linspace(-14, 14, 71), np.linspace(-2.3, 3.9, 16))], axis=1)
 
+_Curve = tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"]]
+
 
 class ScalingForms(NamedTuple):
-    """best is an index into FORMS, decided if no other form is within 2 of its bic; the rest `[..., 4]` in their order.
+    """Fits of four laws, in the order of `FormKind`; NaN for a number that a law does not have.
 
-    weights are the shares of exp(-bic / 2). Of each form: `constant`, `amplitude`, the `exponent` of the power law or
-    of the stretched exponential and the `length`, NaN for a number that the form does not have, with their errors.
+    Attributes:
+        kind: `FormKind` with the least BIC, `[...]`; see `scaling_forms`.
+        decided: Whether no other law is within 2 of its BIC, `[...]`.
+        bic: Bayesian information criterion, `[..., 4]`.
+        weights: Shares of `exp(-bic / 2)`, `[..., 4]`.
+        constant: Constant of each law, `[..., 4]`.
+        amplitude: Amplitude, `[..., 4]`.
+        exponent: Exponent of the power law and of the stretched exponential, `[..., 4]`.
+        length: Length of the two exponentials, `[..., 4]`.
+        constant_se: Standard error of the constant, `[..., 4]`.
+        amplitude_se: Standard error of the amplitude, `[..., 4]`.
+        exponent_se: Standard error of the exponent, `[..., 4]`.
+        length_se: Standard error of the length, `[..., 4]`.
+        sse: Weighted sum of squared errors, `[..., 4]`.
+        status: `Status`, `[...]`; see `scaling_forms`.
     """
 
-    best: jax.Array
-    decided: jax.Array
-    bic: jax.Array
-    weights: jax.Array
-    constant: jax.Array
-    amplitude: jax.Array
-    exponent: jax.Array
-    length: jax.Array
-    constant_se: jax.Array
-    amplitude_se: jax.Array
-    exponent_se: jax.Array
-    length_se: jax.Array
-    sse: jax.Array
-    status: jax.Array
+    kind: Int[Array, "*curves"]
+    decided: Bool[Array, "*curves"]
+    bic: Float[Array, "*curves forms"]
+    weights: Float[Array, "*curves forms"]
+    constant: Float[Array, "*curves forms"]
+    amplitude: Float[Array, "*curves forms"]
+    exponent: Float[Array, "*curves forms"]
+    length: Float[Array, "*curves forms"]
+    constant_se: Float[Array, "*curves forms"]
+    amplitude_se: Float[Array, "*curves forms"]
+    exponent_se: Float[Array, "*curves forms"]
+    length_se: Float[Array, "*curves forms"]
+    sse: Float[Array, "*curves forms"]
+    status: Int[Array, "*curves"]
 
 
 class _Fitted(NamedTuple):
-    """One form in the units of standardised y: sums of squares, values and errors of its four numbers `[4]`."""
+    """One law in the units of the standardized y: sum of squares, values and errors of its numbers, whether at a bound.
 
-    sse: jax.Array
-    values: jax.Array
-    errors: jax.Array
-    at_bound: jax.Array
+    The numbers are constant, amplitude, exponent and length.
+    """
+
+    sse: Float[Array, "*forms"]
+    values: Float[Array, "*forms 4"]
+    errors: Float[Array, "*forms 4"]
+    at_bound: Bool[Array, "*forms"]
 
 
 @curve_detector()
-def scaling_forms(x, y, weight) -> ScalingForms:
-    """Fit four laws by least squares in the units of y and weigh them by BIC.
+def scaling_forms(x: Float[Array, " n"], y: Float[Array, " n"], weight: Float[Array, " n"]) -> ScalingForms:
+    """Fit four laws by least squares in the units of y and compare them by BIC.
 
-    x, y, weight: `[..., n]`; x positive (a size, a time, a distance; not logged), else the point is missing; weight the
-    relative inverse variance. The forms are
+    The laws, with Gaussian noise of unknown variance, are
 
-        power_law               y = constant + amplitude * x**exponent
+        power law               y = constant + amplitude * x**exponent
         exponential             y = constant + amplitude * exp(-x / length)
         logarithmic             y = constant + amplitude * ln(x)
-        stretched_exponential   y = constant + amplitude * exp(-(x / length)**exponent), exponent 0.1 to 5
+        stretched exponential   y = constant + amplitude * exp(-(x / length)**exponent), exponent 0.1 to 5
 
-    with Gaussian noise of unknown variance, so that `bic = n ln(2 pi e sse / n) + k ln(n)`, k = 4, 4, 3, 5 with the
-    variance (Schwarz 1978, Ann. Stat. 6, 461). No change of the unit of x or of y, nor a shift of y, changes weights.
+    No change of the unit of x or y, nor a shift of y, changes their weights. Believe `kind` only where `decided` is
+    true. Error rates: see the page "Transition or crossover?".
 
-    Look at decided before best. Of curves of 24 points over three decades with noise of 1 % (5 %) of their change, 97
-    (88), 88 (88), 90 (90) and 100 (82) in a hundred are given back their form; the logarithm loses to the power law and
-    the exponential to the stretched one, which contain them, in one of ten. Of those decided 94 to 100 (91 to 95) are
-    right. Over one decade with noise of 20 % a third is decided, and one in seven of these wrongly.
+    Args:
+        x: Sizes, times or distances, `[..., n]`, as they are (not logarithms); a point without a positive x is missing.
+        y: Values, `[..., n]`; a value that is not finite is missing.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
 
-    status 1: the best form is at the edge of its search (an exponent of 20 per half range of ln x, or a length so far
-    outside the data that no decay is seen). status 2: y is constant, or its form beats a constant by less than 2 in BIC
-    (of flat noise 93 in a hundred); best is -1, all else NaN. status 3: fewer than seven points or five different x;
-    the same.
+    Returns:
+        `ScalingForms`. If y is constant, or no law beats a constant by 2 in BIC, the kind is CONSTANT and the status
+        NOT_IDENTIFIED. For fewer than seven points or five different x both are TOO_FEW_POINTS. All numbers are NaN
+        then. The status is AT_BOUND if the best law is at the edge of its search: an exponent of 20 per half the range
+        of ln x, or a length so far outside the data that no decay is seen.
+
+    Raises:
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> found = jaxphase.scaling.scaling_forms(sizes, loss)
+        >>> jaxphase.scaling.FormKind(found.kind).name, found.decided
+
+    References:
+        Schwarz (1978), Ann. Stat. 6, 461.
     """
     weight = jnp.where(x > 0, weight, 0)
     n = count(weight)
@@ -96,8 +136,8 @@ def scaling_forms(x, y, weight) -> ScalingForms:
     axis, (v, unit) = axis_unit(log_x, weight), standard_values(y, weight)
     curve = (log_x - axis.center) / axis.scale, v, weight
     fits = _power_law(curve, axis), _logarithm(curve, axis), _decays(curve, axis)
-    # In the order of FORMS.
-    fit = jax.tree.map(lambda power, log, decay: jnp.stack([power, decay[0], log, decay[1]]), *fits)
+    # In the order of FormKind.
+    fit: _Fitted = jax.tree.map(lambda power, log, decay: jnp.stack([power, decay[0], log, decay[1]]), *fits)
 
     rounding = jnp.square(8 * jnp.finfo(y.dtype).eps * (1 + jnp.abs(unit.center) / unit.scale))
     # In units of y's standard deviation a constant leaves n.
@@ -105,7 +145,7 @@ def scaling_forms(x, y, weight) -> ScalingForms:
     relative = deviance + _PARAMETERS * jnp.log(jnp.maximum(n, 1))
     constant = n * (jnp.log(2 * jnp.pi) + 1) + 2 * jnp.log(jnp.maximum(n, 1))
     best = jnp.argmin(relative)
-    runner_up = jnp.min(jnp.where(jnp.arange(len(FORMS)) == best, jnp.inf, relative))
+    runner_up = jnp.min(jnp.where(jnp.arange(_FORMS) == best, jnp.inf, relative))
 
     scales = jnp.asarray([unit.scale, unit.scale, 1, 1])
     shift = jnp.zeros(4, y.dtype).at[0].set(unit.center)
@@ -116,8 +156,9 @@ def scaling_forms(x, y, weight) -> ScalingForms:
         (fit.at_bound[best], AT_BOUND),
     )
     known = status < NOT_IDENTIFIED
+    missing = FormKind.TOO_FEW_POINTS, FormKind.CONSTANT
     result = ScalingForms(
-        best=jnp.where(known, best, -1).astype(jnp.int32),
+        kind=jnp.where(known, best, jnp.where(status == TOO_FEW_POINTS, *missing)).astype(jnp.int32),
         decided=known & (runner_up - relative[best] >= _DECIDED),
         bic=relative + 2 * n * jnp.log(unit.scale),
         weights=jax.nn.softmax(-(relative - relative[best]) / 2),
@@ -135,7 +176,8 @@ def scaling_forms(x, y, weight) -> ScalingForms:
     return answered(result, known)
 
 
-def _power_law(curve, axis):
+def _power_law(curve: _Curve, axis: Unit) -> _Fitted:
+    """The power law, an exponential of ln x."""
     u, _, weight = curve
     fit = fit_exponential(*curve)
     bend = fit.theta[0]
@@ -152,7 +194,8 @@ def _power_law(curve, axis):
     )
 
 
-def _logarithm(curve, axis):
+def _logarithm(curve: _Curve, axis: Unit) -> _Fitted:
+    """The logarithm, a straight line in ln x."""
     u, v, weight = curve
     level, slope, residual = project(u, v, weight)
     sse = jnp.sum(weight * jnp.square(residual))
@@ -166,23 +209,24 @@ def _logarithm(curve, axis):
     )
 
 
-def _decays(curve, axis):
-    """The exponential, which is the stretched one with its exponent held at one, and the stretched one, `[2]` each.
+def _decays(curve: _Curve, axis: Unit) -> _Fitted:
+    """The exponential, which is a stretched one with its exponent held at one, and the stretched one.
 
-    theta is the logarithm of (x / length)**exponent in the middle of the data, and that of its rate along u.
+    theta is the logarithm of (x / length)**exponent in the middle of the data, and the logarithm of its rate along u.
     """
     rates = jnp.log(axis.scale) + jnp.asarray([[0.0, 0.0], [_FLATTEST, _STEEPEST]], axis.scale.dtype)
     reach = jnp.asarray([_LEAST_DECAY - axis.scale, _MOST_DECAY + axis.scale])
     return jax.lax.map(lambda rates: _decaying(curve, axis, *jnp.stack([reach, rates], axis=1)), rates)
 
 
-def _decaying(curve, axis, low, high):
+def _decaying(curve: _Curve, axis: Unit, low: Float[Array, "2"], high: Float[Array, "2"]) -> _Fitted:
+    """A stretched exponential with theta between these bounds."""
     u, _, weight = curve
     fit = fit_shape(_decay, *curve, grid=_STARTS, low=low, high=high)
     middle, exponent = fit.theta[0], jnp.exp(fit.theta[1]) / axis.scale
     log_length = axis.center - middle / exponent
     length, decayed = jnp.exp(log_length), _decay(fit.theta, u)
-    # The shape is one at the first point; the amplitude is that at x = 0.
+    # The fitted amplitude belongs to the first point, the amplitude of the law to x = 0.
     back = jnp.exp(_powers(fit.theta, jnp.min(u)))
     slope = fit.amplitude * decayed * _powers(fit.theta, u)
     held = low[1] == high[1]
@@ -197,16 +241,19 @@ def _decaying(curve, axis, low, high):
     )
 
 
-def _decay(theta, u):
-    """One at the first point, which keeps a decay that is almost over from being lost in rounding."""
+def _decay(theta: Float[Array, "2"], u: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The decay, normalized to one at the first point, so that rounding does not lose one that is almost over."""
     return jnp.exp(_powers(theta, jnp.min(u)) - _powers(theta, u))
 
 
-def _powers(theta, u):
-    """(x / length)**exponent, kept from overflowing where the exponential has long been zero."""
+def _powers(theta: Float[Array, "2"], u: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """(x / length)**exponent, bounded, so that it cannot overflow where the exponential has long been zero."""
     return jnp.exp(jnp.minimum(theta[0] + jnp.exp(theta[1]) * u, 60.0))
 
 
-def _errors(weight, sse, *columns, held=0):
+def _errors(
+    weight: Float[Array, " n"], sse: Float[Array, ""], *columns: Float[Array, " n"], held: Bool[Array, ""] | int = 0
+) -> Float[Array, " parameters"]:
+    """Standard errors from the derivatives by each number; `held` counts those that are not free."""
     root = jnp.sqrt(weight)[:, None]
     return standard_errors(root * jnp.stack(columns, axis=1), sse, count(weight) - len(columns) + held)

@@ -1,59 +1,70 @@
-"""How outcomes scatter over seeds: their variance, their fourth moment, and whether they fall into two heaps.
+"""How outcomes scatter over seeds: their variance and their fourth moment, with jackknife errors.
 
-At a transition the same model trained again may end on either side: the variance peaks, and where the change is a jump
-(first order) the outcomes have two peaks with nothing between.
+At a transition the same model trained again may end on either side, so that the variance peaks.
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from jaxphase.detect.batched import check_choice, once_per_grid
-from jaxphase.detect.distributions import share_above, student_t_975
-from jaxphase.detect.status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import check_choice
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS
 
 LEAST_SEEDS = 4
-LEAST_HEAPS = 8  # outcomes: with fewer, two heaps cannot be told from chance
-DRAWS = 1999
-# Densities that a heap may rise above, in units of the mean density over the range of the outcomes.
-LEVELS = np.geomspace(0.1, 100, 48)
+
+About = Literal["zero", "mean"]
 
 
 class Moment(NamedTuple):
-    """An estimate, its standard error, its 95 % interval [..., 2] and its status, the others [...]."""
+    """A moment of outcomes over seeds.
 
-    value: jax.Array
-    se: jax.Array
-    interval: jax.Array
-    status: jax.Array
+    Attributes:
+        value: The estimate, `[...]`.
+        se: Its standard error, `[...]`.
+        interval: Its 95 % interval, `[..., 2]`.
+        status: `Status`, `[...]`; see `susceptibility` and `binder_cumulant`.
+    """
+
+    value: Float[Array, "*batch"]
+    se: Float[Array, "*batch"]
+    interval: Float[Array, "*batch 2"]
+    status: Int[Array, "*batch"]
 
 
-class Bimodality(NamedTuple):
-    """Whether outcomes have two peaks, every field [...]; see `bimodality`."""
+def susceptibility(outcomes: ArrayLike, *, volume: ArrayLike = 1.0, blocks: int | None = None) -> Moment:
+    """Compute volume times the variance of outcomes over seeds.
 
-    excess_mass: jax.Array
-    p_value: jax.Array
-    low: jax.Array
-    high: jax.Array
-    share: jax.Array
-    separation: jax.Array
-    status: jax.Array
+    Error and interval come from a jackknife of the logarithm. Coverage: see the page "Transition or crossover?".
+
+    Args:
+        outcomes: Outcomes, `[..., seeds]`; one that is not finite is missing.
+        volume: Number of units that an outcome is the mean of, `[...]`, so that the susceptibility of independent units
+            does not depend on their number; 1 for outcomes that are not means.
+        blocks: For outcomes that are successive steps of a chain, number of blocks of them for the jackknife; by
+            default each outcome is a block.
+
+    Returns:
+        A `Moment`. The status is NOT_IDENTIFIED, with value 0 and error NaN, if all outcomes are equal, and
+        TOO_FEW_POINTS, with NaN, for fewer than four.
+
+    Raises:
+        ValueError: If there are fewer than two seeds, or blocks is out of range.
+
+    Example:
+        >>> chi = jaxphase.scaling.susceptibility(magnetization, volume=spins)
+        >>> chi.value, chi.interval
+    """
+    return _susceptibility(outcomes, volume, blocks=blocks)
 
 
 @functools.partial(jax.jit, static_argnames="blocks")
-def susceptibility(outcomes, *, volume=1.0, blocks=None) -> Moment:
-    """volume * variance of the outcomes [..., seeds].
-
-    volume [...]: the number of units that an outcome is the mean of, so that independent units have a susceptibility
-    that does not depend on their number; 1 for outcomes that are not means. Error and interval are those of a jackknife
-    of the logarithm. blocks: for outcomes that are steps of a chain, into how many blocks of successive ones the
-    jackknife takes them; each on its own if None. Outcomes that are not finite are left out. The interval covers 93 to
-    98 % for 8 to 64 normal outcomes or two heaps of them. status 2: no scatter, the
-    value is 0 and the error NaN; 3, NaN: fewer than four outcomes.
-    """
+def _susceptibility(outcomes: ArrayLike, volume: ArrayLike, *, blocks: int | None) -> Moment:
+    """The susceptibility, compiled."""
 
     def log_variance(m):
         variance = m[1] - m[0] ** 2
@@ -65,17 +76,40 @@ def susceptibility(outcomes, *, volume=1.0, blocks=None) -> Moment:
     return moment._replace(value=jnp.where(moment.status == NOT_IDENTIFIED, 0, moment.value))
 
 
-@functools.partial(jax.jit, static_argnames=("about", "blocks"))
-def binder_cumulant(outcomes, *, about="zero", blocks=None) -> Moment:
-    """U = 1 - <m^4> / (3 <m^2>^2) of outcomes [..., seeds] (Binder 1981, Z. Phys. B 43, 119).
+def binder_cumulant(outcomes: ArrayLike, *, about: About = "zero", blocks: int | None = None) -> Moment:
+    """Compute the Binder cumulant `U = 1 - <m^4> / (3 <m^2>^2)` of outcomes over seeds.
 
-    about="zero", for an order parameter of two signs: 0 far on the disordered side, 2/3 on the ordered one, and near
-    the transition a number that does not depend on the size. about="mean": of deviations from the mean, 0 for a normal
-    scatter and 2/3 for two equal narrow peaks; its average over many sets of n outcomes is about 2 / n too high. Errors
-    and blocks as in `susceptibility`, the jackknife being of the logarithm of the quotient; the interval covers 82 to
-    94 % for 8 to 64 outcomes. status 2, NaN: no scatter; 3, NaN: fewer than four outcomes.
+    About zero it suits an order parameter of two signs: 0 far on the disordered side, 2/3 on the ordered side, and near
+    the transition a number that does not depend on the size. About the mean it is 0 for a normal scatter and 2/3 for
+    two equal narrow peaks; its average over many sets of n outcomes is about 2 / n too high. Error and interval come
+    from a jackknife of the logarithm of the quotient. Coverage: see the page "Transition or crossover?".
+
+    Args:
+        outcomes: Outcomes m, `[..., seeds]`; one that is not finite is missing.
+        about: What the moments are about.
+        blocks: Number of blocks for the jackknife, as in `susceptibility`.
+
+    Returns:
+        A `Moment`. The status is NOT_IDENTIFIED, with NaN, if all outcomes are equal, and TOO_FEW_POINTS, with NaN, for
+        fewer than four.
+
+    Raises:
+        ValueError: If there are fewer than two seeds, or an option is not valid.
+
+    Example:
+        >>> binder = jaxphase.scaling.binder_cumulant(magnetization)
+        >>> binder.value, binder.se
+
+    References:
+        Binder (1981), Z. Phys. B 43, 119.
     """
-    check_choice("about", about, ("zero", "mean"))
+    check_choice("about", about, get_args(About))
+    return _binder_cumulant(outcomes, about=about, blocks=blocks)
+
+
+@functools.partial(jax.jit, static_argnames=("about", "blocks"))
+def _binder_cumulant(outcomes: ArrayLike, *, about: About, blocks: int | None) -> Moment:
+    """The Binder cumulant, compiled."""
 
     def log_quotient(m):
         second, fourth = m[1], m[3]
@@ -88,108 +122,33 @@ def binder_cumulant(outcomes, *, about="zero", blocks=None) -> Moment:
     return _moment(jack, 1, -1 / 3)
 
 
-def bimodality(outcomes, *, key=None) -> Bimodality:
-    """Test for two peaks in outcomes [..., seeds], against every distribution with one.
-
-    The statistic is the excess mass of two intervals over that of one (Muller & Sawitzki 1991, J. Am. Stat. Assoc. 86,
-    738), half of which is the dip of Hartigan & Hartigan (1985, Ann. Stat. 13, 70). p_value is the share of as many
-    uniform outcomes, of one peak the hardest to tell from two, that have as much; so for a normal scatter it is hardly
-    ever small. low, high, share: the means of the two groups that split the outcomes best, and the part in the high
-    one; separation is the distance of these means over the root mean square of the groups' deviations. They are given
-    whatever the p_value says.
-    key: of the simulation, `jax.random.key(0)` if None. status 2, NaN: all outcomes are equal; 3, NaN: less than eight.
-    """
-    key = jax.random.key(0) if key is None else key
-    outcomes = _as_outcomes(outcomes)
-    lead = outcomes.shape[:-1]
-    result = _bimodality(outcomes.reshape(-1, outcomes.shape[-1]), key)
-    return jax.tree.map(lambda field: field.reshape(lead), result)
-
-
-@jax.jit
-def _bimodality(outcomes, key):
-    def null(grid):
-        present, weight, key = grid
-        draws = jax.random.uniform(key, (DRAWS, len(weight)))
-        ordered = jnp.sort(jnp.where(present, draws, jnp.inf), axis=1)
-        return jnp.sort(jax.vmap(_excess_mass, (0, None))(ordered, weight))
-
-    judge = once_per_grid(null, share_above)
-
-    def one(values):
-        present = jnp.isfinite(values)
-        count = jnp.sum(present)
-        ordered = jnp.sort(jnp.where(present, values, jnp.inf))
-        weight = (jnp.arange(len(values)) < count).astype(values.dtype)
-        mass = _excess_mass(ordered, weight)
-        low, high, share, within = _two_groups(ordered, weight)
-        result = Bimodality(
-            excess_mass=mass,
-            p_value=judge((weight > 0, weight, key), mass),
-            low=low,
-            high=high,
-            share=share,
-            separation=(high - low) / jnp.sqrt(jnp.maximum(within, jnp.finfo(values.dtype).tiny)),
-            status=first_true(
-                (count < LEAST_HEAPS, TOO_FEW_POINTS),
-                (~(ordered[jnp.maximum(count - 1, 0)] > ordered[0]), NOT_IDENTIFIED),
-            ),
-        )
-        return answered(result, result.status == OK)
-
-    return jax.vmap(one)(outcomes)
-
-
-def _excess_mass(ordered, weight):
-    """Most that two intervals hold beyond one, over all levels: the share of the outcomes in them less the level times
-    their length. outcomes [n] in rising order, the missing ones last with weight 0."""
-    count = jnp.maximum(jnp.sum(weight), 1)
-    last = jnp.maximum(count - 1, 0).astype(int)
-    span = ordered[last] - ordered[0]
-    gap = jnp.diff(jnp.where(weight > 0, ordered, ordered[last]), prepend=ordered[:1]) / jnp.where(span > 0, span, 1)
-    level, one = jnp.asarray(LEVELS, ordered.dtype), weight / count
-
-    def extend(carry, point):
-        first, between, second, best_one = carry
-        gap, mass = point
-        between = jnp.maximum(between, first)  # of the intervals that have ended before this point
-        second = mass + jnp.maximum(second - level * gap, between)
-        first = mass + jnp.maximum(first - level * gap, 0)
-        return (first, between, second, jnp.maximum(best_one, first)), second
-
-    none = jnp.zeros_like(level)
-    (_, _, _, best_one), two = jax.lax.scan(extend, (none, none - jnp.inf, none - jnp.inf, none), (gap, one))
-    return jnp.max(jnp.maximum(jnp.max(two, axis=0), best_one) - best_one)
-
-
-def _two_groups(ordered, weight):
-    """Of the split into low and high with the least variance within: means, share of the high ones, that variance."""
-    values = jnp.where(weight > 0, ordered, 0)
-    center = jnp.sum(values) / jnp.maximum(jnp.sum(weight), 1)
-    values = jnp.where(weight > 0, values - center, 0)
-    below, total = jnp.cumsum(weight), jnp.sum(weight)
-    sum_below = jnp.cumsum(values)
-    above = total - below
-    low, high = sum_below / jnp.maximum(below, 1), (jnp.sum(values) - sum_below) / jnp.maximum(above, 1)
-    between = jnp.where(above > 0, below * low**2 + above * high**2, -jnp.inf)
-    best = jnp.argmax(between)
-    within = (jnp.sum(values**2) - between[best]) / jnp.maximum(total, 1)
-    return center + low[best], center + high[best], above[best] / jnp.maximum(total, 1), within
+def as_outcomes(outcomes: ArrayLike) -> Float[Array, "*batch seeds"]:
+    """Outcomes as floating numbers, or a `ValueError` with their shape."""
+    values = jnp.asarray(outcomes)
+    if values.ndim == 0 or values.shape[-1] < 2:
+        raise ValueError(f"outcomes must have shape [..., seeds] with at least two seeds, got {values.shape}")
+    return values.astype(jnp.promote_types(jnp.result_type(values, float), jnp.float32))
 
 
 class _Jackknife(NamedTuple):
-    """A statistic of all outcomes, its standard error, the number of outcomes and their unit, all [...]."""
+    """A statistic of all outcomes, its standard error, the number of outcomes, their unit and the number of blocks."""
 
-    whole: jax.Array
-    error: jax.Array
-    count: jax.Array
-    scale: jax.Array
-    blocks: jax.Array
+    whole: Float[Array, "*batch"]
+    error: Float[Array, "*batch"]
+    count: Int[Array, "*batch"]
+    scale: Float[Array, "*batch"]
+    blocks: Int[Array, "*batch"]
 
 
-def _jackknife(statistic, outcomes, blocks, *, centered) -> _Jackknife:
-    """statistic(first four moments [4]) of outcomes in units of their largest; centered: about their mean."""
-    outcomes = _as_outcomes(outcomes)
+def _jackknife(
+    statistic: Callable[[Float[Array, "4 *shape"]], Float[Array, "*shape"]],
+    outcomes: ArrayLike,
+    blocks: int | None,
+    *,
+    centered: bool,
+) -> _Jackknife:
+    """A statistic of the first four moments of outcomes in units of the largest, about their mean if centered."""
+    outcomes = as_outcomes(outcomes)
     seeds = outcomes.shape[-1]
     blocks = seeds if blocks is None else blocks
     if not 2 <= blocks <= seeds:
@@ -220,15 +179,8 @@ def _jackknife(statistic, outcomes, blocks, *, centered) -> _Jackknife:
     return _Jackknife(whole, jnp.sqrt((number - 1) / number * spread), count, scale, number)
 
 
-def _as_outcomes(outcomes):
-    outcomes = jnp.asarray(outcomes)
-    if outcomes.ndim == 0 or outcomes.shape[-1] < 2:
-        raise ValueError(f"outcomes must have shape [..., seeds] with at least two seeds, got {outcomes.shape}")
-    return outcomes.astype(jnp.promote_types(jnp.result_type(outcomes, float), jnp.float32))
-
-
-def _moment(jack: _Jackknife, offset, factor) -> Moment:
-    """offset + factor * exp(logarithm), with the ends of the interval where the logarithm's are."""
+def _moment(jack: _Jackknife, offset: float, factor: float | Float[Array, "*#batch"]) -> Moment:
+    """offset + factor * exp(logarithm), with its interval from that of the logarithm."""
     size = factor * jnp.exp(jack.whole)
     reach = student_t_975(jack.blocks - 1) * jack.error
     ends = offset + size[..., None] * jnp.exp(jnp.stack([-reach, reach], axis=-1))

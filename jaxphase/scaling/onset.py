@@ -1,56 +1,69 @@
-"""Curves that are flat and then rise as a power of the distance from an onset, the sharper the larger the size.
+"""Curves that are flat and then rise as a power of the distance from an onset, with a corner that sharpens with size.
 
-So does an order parameter that is zero on one side of a continuous transition. A sigmoid's width says nothing of it,
-for it is that of the rise and not of the onset. y = low + u**beta (a + b u), with a hyperbola
-u = (z + sqrt(z**2 + width**2)) / 2, z = +-(control - center), in place of the corner of max(z, 0), as in the bent lines
-of Griffiths & Miller (1973, J. R. Stat. Soc. B 35, 148). With beta = 1 it is the squared magnetization of N spins of a
+An order parameter that is zero on one side of a continuous transition rises like this. The width of a sigmoid would
+measure the rise and not the corner. The curve is y = low + u**power (a + b u), where a hyperbola
+u = (z + sqrt(z**2 + width**2)) / 2, z = +-(control - center), rounds the corner of max(z, 0), as in the bent lines of
+Griffiths & Miller (1973, J. R. Stat. Soc. B 35, 148). With power = 1 it is the squared magnetization of N spins of a
 mean-field magnet, width**2 ~ 1 / N.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from jaxtyping import Float
 from scipy.special import expit
 
 from jaxphase.detect.sigmoid import TEN_TO_NINETY
+from jaxphase.scaling.change import sharpening_of
 
 POWERS = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
-CENTERS = np.linspace(-1.2, 1, 32)  # middle and half range of the controls being 0 and 1
+CENTERS = np.linspace(-1.2, 1, 32)  # the middle and half the range of the controls are 0 and 1
 WIDTHS, LIKELY, ZOOMS, ZOOMED = 24, 3, 4, 7
 NARROWEST, WIDEST = 0.125, 1.0  # in units of the mean distance of two controls, and of their range
-STEEPEST = 2.0
-REACH = 3.841  # of chi-squared, that a 95 % interval goes to
-PARAMETERS = 5  # of a size
+PARAMETERS = 5  # of each size
 
 
 class Onsets(NamedTuple):
-    """Fits of all sizes with one beta; fields [sizes] unless said.
+    """Fits of all sizes with one power.
 
-    width_se is NaN where the controls do not resolve the width. sharpening: minus the change of ln width per unit of ln
-    size, with its 95 % interval from the profile of chi-squared, whose unit is chi2 / dof where that is above one.
+    Attributes:
+        power: Power with which the curves rise.
+        center: Place of the onset, `[sizes]`.
+        center_se: Its standard error, `[sizes]`.
+        width: Width of the rounded corner, `[sizes]`.
+        width_se: Its standard error, `[sizes]`; NaN where the controls do not resolve the width.
+        sharpening: Minus the change of ln width per unit of ln size.
+        sharpening_interval: Its 95 % interval, `[2]`, from the profile of chi-squared in units of chi2 / dof where that
+            is above one.
+        chi2: Chi-squared of all sizes.
+        parameters: Number of fitted parameters.
     """
 
     power: float
-    center: np.ndarray
-    center_se: np.ndarray
-    width: np.ndarray
-    width_se: np.ndarray
+    center: Float[np.ndarray, " sizes"]
+    center_se: Float[np.ndarray, " sizes"]
+    width: Float[np.ndarray, " sizes"]
+    width_se: Float[np.ndarray, " sizes"]
     sharpening: float
-    sharpening_interval: np.ndarray  # [2]
+    sharpening_interval: Float[np.ndarray, "2"]
     chi2: float
     parameters: int
 
 
-def fit_onsets(log_size: np.ndarray, control: np.ndarray, value: np.ndarray, error: np.ndarray) -> Onsets:
-    """log_size [sizes]; control [controls]; value, error [sizes, controls], NaN where there is none."""
+def fit_onsets(
+    log_size: Float[np.ndarray, " sizes"],
+    control: Float[np.ndarray, " controls"],
+    value: Float[np.ndarray, "sizes controls"],
+    error: Float[np.ndarray, "sizes controls"],
+) -> Onsets:
+    """Fit curves with an onset to the values of all sizes, NaN where there is none."""
     axis, x, target, weight = _prepared(control, value, error)
     shapes = [(side, power) for side in (1, -1) for power in POWERS]
     grids = [_chi2(side * x, target, weight, power, axis.widths, CENTERS) for side, power in shapes]
-    # Only of the likeliest shapes is the center sought to more digits.
+    # Only the most likely shapes are refined in the center.
     likely = np.argsort([grid.min(axis=(1, 2)).sum() for grid in grids])[:LIKELY]
-    fits = [(*shapes[i], *_profiles(shapes[i][0] * x, target, weight, shapes[i][1], axis, grids[i])) for i in likely]
-    side, power, chi2, places = min(fits, key=lambda fit: fit[2].min(axis=1).sum())
+    fits = [(shapes[i], *_profiles(shapes[i][0] * x, target, weight, shapes[i][1], axis, grids[i])) for i in likely]
+    (side, power), chi2, places = min(fits, key=lambda fit: fit[1].min(axis=1).sum())
     width, place, least = _refined(side * x, target, weight, power, axis, chi2, places)
     total, parameters = least.sum(), PARAMETERS * len(log_size) + 1
     unit = max(total / max(np.sum(weight > 0) - parameters, 1), 1)
@@ -70,54 +83,33 @@ def fit_onsets(log_size: np.ndarray, control: np.ndarray, value: np.ndarray, err
     )
 
 
-def sigmoid_chi2(control: np.ndarray, value: np.ndarray, error: np.ndarray) -> float:
-    """Least chi-squared of logistic steps, four parameters of each size, to hold that of onsets against."""
+def sigmoid_chi2(
+    control: Float[np.ndarray, " controls"],
+    value: Float[np.ndarray, "sizes controls"],
+    error: Float[np.ndarray, "sizes controls"],
+) -> float:
+    """Least chi-squared of logistic steps with four parameters each, to compare with that of onsets."""
     axis, x, target, weight = _prepared(control, value, error)
     grid = _chi2(x, target, weight, None, axis.widths, CENTERS)
     profiles = _profiles(x, target, weight, None, axis, grid)
     return float(_refined(x, target, weight, None, axis, *profiles)[2].sum())
 
 
-def sharpening_of(log_size: np.ndarray, widths: np.ndarray, chi2: np.ndarray) -> tuple[float, np.ndarray]:
-    """Of ln width = level - sharpening * ln size, with the 95 % interval, from chi-squared (or minus twice a log
-    likelihood) of each size at widths in equal ratios [sizes, widths]."""
-    log_width = np.log(widths)
-    slopes = np.linspace(-STEEPEST, STEEPEST, 161)
-    levels = np.linspace(log_width[0], log_width[-1], 121)
-    places = levels[:, None, None] - slopes[:, None] * (log_size - log_size.mean())
-    # Of a width beyond the narrowest or the widest, the curves know no more than of that.
-    places = np.clip(places, log_width[0], log_width[-1])
-    profile = valley(sum(CubicSpline(log_width, row)(places[..., i]) for i, row in enumerate(chi2)).T)
-    least = np.maximum(valley(profile), profile.min() - REACH / 2)
-    # The root of the excess is nearly straight.
-    distance = np.sqrt(np.maximum(profile - least, 0)) - np.sqrt(REACH)
-    inside = np.flatnonzero(distance < 0)
-    ends = slopes[inside[[0, -1]]]
-    for i, (last, beyond) in enumerate(((inside[0], inside[0] - 1), (inside[-1], inside[-1] + 1))):
-        if 0 <= beyond < len(slopes):
-            ends[i] += (slopes[beyond] - slopes[last]) * distance[last] / (distance[last] - distance[beyond])
-    return float(slopes[np.argmin(profile)]), ends
-
-
-def valley(values: np.ndarray) -> np.ndarray:
-    """The least of evenly spaced values over the last axis, of the parabola through the lowest and its neighbors."""
-    at = np.clip(np.argmin(values, axis=-1), 1, values.shape[-1] - 2)[..., None]
-    left, middle, right = (np.take_along_axis(values, at + step, -1)[..., 0] for step in (-1, 0, 1))
-    bend = left + right - 2 * middle
-    lower = middle - np.square(right - left) / (8 * np.where(bend > 0, bend, np.inf))
-    inside = np.minimum(left, right) >= middle
-    return np.where(inside, lower, np.minimum(np.minimum(left, right), middle))
-
-
 class _Axis(NamedTuple):
-    """Middle and half range of the controls, and the widths that are tried in units of the latter."""
+    """Middle and half the range of the controls, and the widths that are tried, in units of the latter."""
 
     middle: float
     half: float
-    widths: np.ndarray
+    widths: Float[np.ndarray, " widths"]
 
 
-def _prepared(control, value, error) -> tuple[_Axis, np.ndarray, np.ndarray, np.ndarray]:
+def _prepared(
+    control: Float[np.ndarray, " controls"],
+    value: Float[np.ndarray, "sizes controls"],
+    error: Float[np.ndarray, "sizes controls"],
+) -> tuple[
+    _Axis, Float[np.ndarray, " controls"], Float[np.ndarray, "sizes controls"], Float[np.ndarray, "sizes controls"]
+]:
     """The axis, the controls from -1 to 1, values in units of their errors, and 1 / error, 0 where there is none."""
     middle, half = (control.max() + control.min()) / 2, np.ptp(control) / 2
     widths = np.geomspace(NARROWEST * 2 / (len(control) - 1), 2 * WIDEST, WIDTHS)
@@ -126,8 +118,15 @@ def _prepared(control, value, error) -> tuple[_Axis, np.ndarray, np.ndarray, np.
     return _Axis(middle, half, widths), (control - middle) / half, np.where(present, value, 0) * weight, weight
 
 
-def _profiles(x, target, weight, power, axis, grid) -> tuple[np.ndarray, np.ndarray]:
-    """Least chi-squared over center, low, a and b at each width, and the center there, [sizes, widths]."""
+def _profiles(
+    x: Float[np.ndarray, " n"],
+    target: Float[np.ndarray, "sizes n"],
+    weight: Float[np.ndarray, "sizes n"],
+    power: float | None,
+    axis: _Axis,
+    grid: Float[np.ndarray, "sizes widths centers"],
+) -> tuple[Float[np.ndarray, "sizes widths"], Float[np.ndarray, "sizes widths"]]:
+    """Least chi-squared over center, low, a and b at each width, and the center there."""
     gap, center = CENTERS[1] - CENTERS[0], CENTERS[np.argmin(grid, axis=2)]
     for _ in range(ZOOMS):
         near = center[..., None] + gap * np.linspace(-1, 1, ZOOMED)
@@ -137,7 +136,15 @@ def _profiles(x, target, weight, power, axis, grid) -> tuple[np.ndarray, np.ndar
     return found.min(axis=2), center
 
 
-def _refined(x, target, weight, power, axis, chi2, places) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _refined(
+    x: Float[np.ndarray, " n"],
+    target: Float[np.ndarray, "sizes n"],
+    weight: Float[np.ndarray, "sizes n"],
+    power: float | None,
+    axis: _Axis,
+    chi2: Float[np.ndarray, "sizes widths"],
+    places: Float[np.ndarray, "sizes widths"],
+) -> tuple[Float[np.ndarray, " sizes"], Float[np.ndarray, " sizes"], Float[np.ndarray, " sizes"]]:
     """Width, center and chi-squared of the best fit of each size, between the widths that were tried."""
     best = np.arange(len(chi2)), np.argmin(chi2, axis=1)
     log_width, center = np.log(axis.widths)[best[1]], places[best]
@@ -152,22 +159,33 @@ def _refined(x, target, weight, power, axis, chi2, places) -> tuple[np.ndarray, 
     return np.exp(np.clip(log_width, *np.log(axis.widths[[0, -1]]))), center, found.min(axis=1)
 
 
-def _chi2(x, target, weight, power, widths, centers) -> np.ndarray:
-    """[sizes, widths, centers] of the best low, a and b; target, weight [sizes, points], widths [..., widths], centers
-    [..., centers], each once for all sizes or of every size."""
+def _chi2(
+    x: Float[np.ndarray, " n"],
+    target: Float[np.ndarray, "sizes n"],
+    weight: Float[np.ndarray, "sizes n"],
+    power: float | None,
+    widths: Float[np.ndarray, "*#grid widths"],
+    centers: Float[np.ndarray, "*#cells centers"],
+) -> Float[np.ndarray, "sizes widths centers"]:
+    """Chi-squared of the best low, a and b at each width and center, given for all sizes or for each size."""
     columns = _columns(x, power, widths[..., None, None], centers[..., None])
     columns = columns.reshape(-1, *columns.shape[-4:])
     gram = np.einsum("swcni,swcnj,sn->swcij", columns, columns, weight**2, optimize=True)
     pulled = np.einsum("swcni,sn->swci", columns, weight * target, optimize=True)
-    # A step beyond all points is a column of zeros.
+    # The column of a step beyond all points is zero.
     scale = np.sqrt(np.maximum(np.einsum("swcii->swci", gram), 1e-300))
     gram, pulled = gram / scale[..., None] / scale[..., None, :] + 1e-10 * np.eye(gram.shape[-1]), pulled / scale
     solved = np.linalg.solve(gram, pulled[..., None])[..., 0]
     return np.sum(target**2, axis=1)[:, None, None] - np.sum(pulled * solved, axis=-1)
 
 
-def _columns(x, power, width, center) -> np.ndarray:
-    """[..., points, 3], of low, a and b; [..., points, 2] of a logistic step if power is None."""
+def _columns(
+    x: Float[np.ndarray, " n"],
+    power: float | None,
+    width: float | Float[np.ndarray, "*#shape"],
+    center: float | Float[np.ndarray, "*#other"],
+) -> Float[np.ndarray, "*grid n columns"]:
+    """Columns of the design for low, a and b; those of a logistic step if power is None."""
     z = x - center
     if power is None:
         return np.stack(np.broadcast_arrays(1.0, expit(TEN_TO_NINETY * z / width)), axis=-1)
@@ -176,9 +194,18 @@ def _columns(x, power, width, center) -> np.ndarray:
     return np.stack(np.broadcast_arrays(np.ones_like(u), rise, rise * u), axis=-1)
 
 
-def _errors(x, weight, target, width, center, power) -> np.ndarray:
-    """Standard errors of center and ln width, [2], with low, a, b and the power free. If the power were held, the 95 %
-    interval of an onset's place would hold 61 % of them, and not 93, where powers are between those that are tried."""
+def _errors(
+    x: Float[np.ndarray, " n"],
+    weight: Float[np.ndarray, " n"],
+    target: Float[np.ndarray, " n"],
+    width: float,
+    center: float,
+    power: float,
+) -> Float[np.ndarray, "2"]:
+    """Standard errors of center and ln width, with low, a, b and the power free.
+
+    With the power held, the interval of the onset would be too narrow where the true power lies between those tried.
+    """
     columns = _columns(x, power, width, center)
     solved = np.linalg.lstsq(columns * weight[:, None], target, rcond=None)[0]
     small = 1e-4 * width

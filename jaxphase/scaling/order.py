@@ -1,96 +1,130 @@
-"""Transition or crossover, continuous or first order: what becomes of the curves as a second size grows.
+"""Transition or crossover, continuous or first order: how the curves change as a second size grows.
 
-A transition sharpens: the width of the change, or of the onset of an order parameter that is zero on one side, shrinks
-as a power of the size. If it is of first order the outcomes of equal models fall into two heaps near it, as far apart
-in large systems as in small ones; if it is continuous they scatter widely about one value, and less in large systems. A
-crossover keeps its width.
+A transition sharpens: the width of the change shrinks as a power of the size, and so does that of the onset of an order
+parameter that is zero on one side. At a first-order transition the outcomes of equal models are bimodal, and their two
+peaks are as far apart in large systems as in small ones. At a continuous one they scatter widely about one value, and
+less in large systems. A crossover keeps its width.
 """
 
 import math
+from enum import IntEnum
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float
 
 from jaxphase.detect.sigmoid import fit_sigmoid
-from jaxphase.scaling.moments import bimodality, susceptibility
-from jaxphase.scaling.odds import LEAST_SIZES, UNRESOLVED, Change, combined, fit_odds
+from jaxphase.scaling.change import Change, ChangeShape
+from jaxphase.scaling.excess_mass import bimodality
+from jaxphase.scaling.moments import susceptibility
+from jaxphase.scaling.odds import LEAST_SIZES, UNRESOLVED, combined_p_value, fit_odds
 from jaxphase.scaling.onset import PARAMETERS, fit_onsets, sigmoid_chi2
 
-ORDERS = ("first order", "continuous", "crossover", "undecided")
-SHAPES = ("sigmoid", "onset")
-RATE = 0.01  # of false "two heaps", over all sizes together
+BIMODAL_LEVEL = 0.01  # probability of calling outcomes with one peak bimodal, over all sizes together
 LEAST_ERROR = 1 / 3  # of a mean, in units of the median one of its size
 
 
+class OrderKind(IntEnum):
+    """The order of a transition, if it is one."""
+
+    FIRST_ORDER = 0
+    CONTINUOUS = 1
+    CROSSOVER = 2
+    UNDECIDED = 3
+
+
 class Order(NamedTuple):
-    """What the curves and the scatter of each size show, fields [sizes] unless said; see `transition_order`."""
+    """What the curves and the scatter of each size show; slopes are NaN for fewer than three sizes.
 
-    kind: int
-    center: np.ndarray
-    center_se: np.ndarray
+    Attributes:
+        kind: `OrderKind`; see `transition_order`.
+        center: Center of the change at each size, the pseudo-critical point, `[sizes]`; NaN without a change.
+        center_se: Its standard error, `[sizes]`.
+        drift: Change of the center per unit of ln size.
+        drift_interval: Its 95 % interval, `[2]`.
+        width: Width of the change, `[sizes]`: from 10 to 90 % of a sigmoid, or of the rounded corner of an onset. The
+            distance of two controls for a step between them.
+        width_se: Its standard error, `[sizes]`; a quarter of the width for a step between two controls.
+        sharpening: Minus the change of ln width per unit of ln size; 1/nu of a transition of shape SIGMOID.
+        sharpening_interval: Its 95 % interval, `[2]`.
+        peak: Largest variance over seeds, `[sizes]`.
+        peak_se: Its standard error, `[sizes]`.
+        peak_control: Control of that variance, `[sizes]`.
+        peak_growth: Change of ln peak per unit of ln size: 0 for two fixed peaks of outcomes, -1 for means of
+            independent units if size counts units.
+        peak_growth_interval: Its 95 % interval, `[2]`.
+        bimodal_p_value: p-value for one peak of the outcomes at peak_control, `[sizes]`; see `bimodality`.
+        separation: Distance of two peaks there over their root mean square deviation, `[sizes]`.
+        judged: Index of the largest size whose change is resolved, -1 if none is.
+        shape: `ChangeShape` that was fitted.
+    """
+
+    kind: OrderKind
+    center: Float[np.ndarray, " sizes"]
+    center_se: Float[np.ndarray, " sizes"]
     drift: float
-    drift_interval: np.ndarray  # [2]
-    width: np.ndarray
-    width_se: np.ndarray
+    drift_interval: Float[np.ndarray, "2"]
+    width: Float[np.ndarray, " sizes"]
+    width_se: Float[np.ndarray, " sizes"]
     sharpening: float
-    sharpening_interval: np.ndarray  # [2]
-    peak: np.ndarray
-    peak_se: np.ndarray
-    peak_control: np.ndarray
+    sharpening_interval: Float[np.ndarray, "2"]
+    peak: Float[np.ndarray, " sizes"]
+    peak_se: Float[np.ndarray, " sizes"]
+    peak_control: Float[np.ndarray, " sizes"]
     peak_growth: float
-    peak_growth_interval: np.ndarray  # [2]
-    two_heaps: np.ndarray
-    separation: np.ndarray
+    peak_growth_interval: Float[np.ndarray, "2"]
+    bimodal_p_value: Float[np.ndarray, " sizes"]
+    separation: Float[np.ndarray, " sizes"]
     judged: int
-    shape: int
+    shape: ChangeShape
 
 
-def transition_order(size, control, outcomes) -> Order:
-    """Judge outcomes [sizes, controls, seeds] of one observable over two axes, size [sizes] and control [controls].
+def transition_order(size: npt.ArrayLike, control: npt.ArrayLike, outcomes: npt.ArrayLike) -> Order:
+    """Judge the outcomes of one observable over two axes: how the change with the control depends on a size.
 
-    outcomes that are not finite are left out. For a control that is itself a number of parameters or samples give its
-    logarithm. shape, an index into SHAPES: "onset" if curves that are flat and then rise as a power fit the means over
-    seeds better than sigmoids do by Schwarz's criterion, as those of an order parameter that is zero on one side of a
-    continuous transition; else "sigmoid". center, width: of the sigmoid in the control (10 to 90 %), of that of the
-    odds if outcomes are in two heaps, or the place of the onset and how round it is, with standard errors: the
-    pseudo-critical point of each size; of a step between two controls their distance and a quarter of it; NaN without a
-    change. peak, peak_control: the largest variance over seeds and where. two_heaps, separation: the p-value of
-    `bimodality` at that peak and what it says there; there are two heaps if those of all sizes together (`combined`)
-    are below 0.01. judged: the index of the largest size whose change is resolved, -1 for none. drift: change of the
-    center per unit of ln size. sharpening: minus the change of ln width per unit of ln size, for a transition 1/nu.
-    peak_growth: that of ln peak, 0 for outcomes in two fixed heaps, -1 for means of independent units
-    if size counts units. All three with 95 % intervals, from a straight line through the sizes; the sharpening of odds
-    and of onsets is that of all curves together, from -2 to 2. Of an onset it is near 1/nu only where the corner is a
-    hyperbola: .5 to .6 for the Curie-Weiss magnet's .5, but 1.5 to 2 for the .75 of percolation in two dimensions.
+    Outcomes are bimodal if the p-values of all sizes together are below 0.01. Then the odds of the upper peak are
+    fitted as a sigmoid of the control. Otherwise the means over seeds are fitted, by curves with an onset if these are
+    better than sigmoids by Schwarz's criterion. Slopes against ln size are straight lines through the sizes; the
+    sharpening of odds and of onsets comes from all curves together and lies between -2 and 2. For an onset the
+    sharpening is near 1/nu only if the corner is a hyperbola. Error rates: see the page "Transition or crossover?".
 
-    kind, an index into ORDERS: "crossover" unless the width shrinks beyond doubt, its interval being above 0; then
-    "first order" if there are two heaps, else "continuous"; "undecided" with fewer than three sizes that have a width.
-    Of 200 families of each kind with 48 seeds (with 16), 100 (100) % of first order, 100 (99.5) % of sigmoids that
-    sharpen, 100 (98.5) % of Curie-Weiss magnets and 71 (57) % of powers with a rounded onset were called by their name,
-    2.5 (2) % of crossovers and 2 (2.5) % of straight lines continuous, and 3 (4) % of crossovers whose outcomes are in
-    two heaps of first order (`experiments/order.py`).
-    Raises ValueError for shapes that do not match.
+    Args:
+        size: Size, `[sizes]`.
+        control: Control, `[controls]`; its logarithm if it is itself a number of parameters or samples.
+        outcomes: Outcomes, `[sizes, controls, seeds]`; one that is not finite is missing.
+
+    Returns:
+        An `Order`, computed on the host. The kind is CROSSOVER unless the interval of the sharpening lies above 0.
+        Then it is FIRST_ORDER if the outcomes are bimodal, else CONTINUOUS. With fewer than three sizes that have a
+        width it is UNDECIDED.
+
+    Raises:
+        ValueError: If the shapes do not match.
+
+    Example:
+        >>> found = jaxphase.scaling.transition_order(data_sizes, np.log10(sizes), accuracy)
+        >>> found.kind.name, found.sharpening_interval
     """
     size, control, outcomes = _checked(size, control, outcomes)
-    variance, heaps = susceptibility(jnp.asarray(outcomes)), bimodality(jnp.asarray(outcomes))
+    variance, peaks = susceptibility(jnp.asarray(outcomes)), bimodality(jnp.asarray(outcomes))
     value = np.where(np.isfinite(variance.value), variance.value, -1.0)
     at = np.arange(len(size)), np.argmax(value, axis=1)
     peak, peak_se = (np.asarray(field, float)[at] for field in (variance.value, variance.se))
-    two_heaps = np.asarray(heaps.p_value, float)[at]
+    p_value = np.asarray(peaks.p_value, float)[at]
     log_size = np.log(size)
-    growth, of_growth, _ = _slope(log_size, *_logarithm(peak, peak_se))
+    growth, of_growth = _slope(log_size, *_logarithm(peak, peak_se))
 
-    in_heaps = combined(two_heaps) < RATE
-    if in_heaps:
-        between = (np.asarray(heaps.low, float) + np.asarray(heaps.high, float))[at] / 2
+    bimodal = combined_p_value(p_value) < BIMODAL_LEVEL
+    if bimodal:
+        between = (np.asarray(peaks.low, float) + np.asarray(peaks.high, float))[at] / 2
         change = fit_odds(log_size, control, outcomes, between)
     else:
         change = _onsets(log_size, control, outcomes) or _sigmoids(log_size, control, outcomes)
-    drift, of_drift, _ = _slope(log_size, change.center, change.center_se)
-    judged = max(np.flatnonzero(change.resolved), default=-1)
+    drift, of_drift = _slope(log_size, change.center, change.center_se)
     return Order(
-        kind=ORDERS.index(_kind(change, in_heaps)),
+        kind=_kind(change, bimodal),
         center=change.center,
         center_se=change.center_se,
         drift=drift,
@@ -104,66 +138,89 @@ def transition_order(size, control, outcomes) -> Order:
         peak_control=control[at[1]],
         peak_growth=growth,
         peak_growth_interval=of_growth,
-        two_heaps=two_heaps,
-        separation=np.asarray(heaps.separation, float)[at],
-        judged=int(judged),
-        shape=SHAPES.index(change.shape),
+        bimodal_p_value=p_value,
+        separation=np.asarray(peaks.separation, float)[at],
+        judged=max(np.flatnonzero(change.resolved).tolist(), default=-1),
+        shape=change.shape,
     )
 
 
-def _checked(size, control, outcomes) -> tuple[np.ndarray, ...]:
+def _checked(
+    size: npt.ArrayLike, control: npt.ArrayLike, outcomes: npt.ArrayLike
+) -> tuple[Float[np.ndarray, " sizes"], Float[np.ndarray, " controls"], Float[np.ndarray, "sizes controls seeds"]]:
     """The three as arrays of numbers."""
-    size, control, outcomes = (np.asarray(values, float) for values in (size, control, outcomes))
-    if outcomes.shape[:2] != (*size.shape, *control.shape) or outcomes.ndim != 3:
+    sizes, controls, values = (np.asarray(given, float) for given in (size, control, outcomes))
+    if values.shape[:2] != (*sizes.shape, *controls.shape) or values.ndim != 3:
         raise ValueError(
-            f"outcomes must be [sizes, controls, seeds], got {outcomes.shape} with size {size.shape} and control "
-            f"{control.shape}"
+            f"outcomes must be [sizes, controls, seeds], got {values.shape} with size {sizes.shape} and control "
+            f"{controls.shape}"
         )
-    return size, control, outcomes
+    return sizes, controls, values
 
 
-def _kind(change: Change, in_heaps: bool) -> str:
+def _kind(change: Change, bimodal: bool) -> OrderKind:
+    """The verdict on a change."""
     if np.isnan(change.sharpening):
-        return "undecided"
+        return OrderKind.UNDECIDED
     if not change.sharpening_interval[0] > 0:
-        return "crossover"
-    return "first order" if in_heaps else "continuous"
+        return OrderKind.CROSSOVER
+    return OrderKind.FIRST_ORDER if bimodal else OrderKind.CONTINUOUS
 
 
-def _sigmoids(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -> Change:
+def _sigmoids(
+    log_size: Float[np.ndarray, " sizes"],
+    control: Float[np.ndarray, " controls"],
+    outcomes: Float[np.ndarray, "sizes controls seeds"],
+) -> Change:
+    """The change as a sigmoid of all outcomes of each size."""
     found = fit_sigmoid(np.repeat(control, outcomes.shape[2]), outcomes.reshape(len(log_size), -1))
     center, center_se, width, width_se = (
         np.asarray(field, float) for field in (found.center, found.center_se, found.width, found.width_se)
     )
     resolved = np.isfinite(width_se)
-    # A step between two controls is at most as wide as their distance: that much is known of how it narrows.
+    # A step between two controls is at most as wide as their distance, which bounds how it narrows.
     width_se = np.where(resolved, width_se, UNRESOLVED * width)
-    narrowing, of_narrowing, _ = _slope(log_size, *_logarithm(width, width_se))
-    return Change(center, center_se, width, width_se, resolved, -narrowing, -of_narrowing[::-1])
+    narrowing, of_narrowing = _slope(log_size, *_logarithm(width, width_se))
+    return Change(center, center_se, width, width_se, resolved, -narrowing, -of_narrowing[::-1], ChangeShape.SIGMOID)
 
 
-def _onsets(log_size: np.ndarray, control: np.ndarray, outcomes: np.ndarray) -> Change | None:
+def _onsets(
+    log_size: Float[np.ndarray, " sizes"],
+    control: Float[np.ndarray, " controls"],
+    outcomes: Float[np.ndarray, "sizes controls seeds"],
+) -> Change | None:
     """Curves with an onset, if they fit the means over seeds better than sigmoids do, by Schwarz's criterion."""
     mean, error = _means(outcomes)
-    told = np.isfinite(error).sum(axis=1) > PARAMETERS
-    if told.sum() < LEAST_SIZES:
+    enough = np.isfinite(error).sum(axis=1) > PARAMETERS
+    if enough.sum() < LEAST_SIZES:
         return None
-    mean, error = mean[told], error[told]
+    mean, error = mean[enough], error[enough]
     chi2, points = sigmoid_chi2(control, mean, error), np.isfinite(error).sum()
     dof = points - 4 * len(mean)
     if not chi2 > dof + 2 * math.sqrt(2 * dof):
         return None
-    onsets = fit_onsets(log_size[told], control, mean, error)
+    onsets = fit_onsets(log_size[enough], control, mean, error)
     if not points * math.log(chi2 / onsets.chi2) > (onsets.parameters - 4 * len(mean)) * math.log(points):
         return None
 
-    fields = np.full((4, len(told)), np.nan)
-    fields[:, told] = onsets.center, onsets.center_se, onsets.width, onsets.width_se
-    return Change(*fields, told, onsets.sharpening, onsets.sharpening_interval, "onset")
+    fields = np.full((4, len(enough)), np.nan)
+    fields[:, enough] = onsets.center, onsets.center_se, onsets.width, onsets.width_se
+    return Change(
+        center=fields[0],
+        center_se=fields[1],
+        width=fields[2],
+        width_se=fields[3],
+        resolved=enough,
+        sharpening=onsets.sharpening,
+        sharpening_interval=onsets.sharpening_interval,
+        shape=ChangeShape.ONSET,
+    )
 
 
-def _means(outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over seeds and their standard errors [sizes, controls], NaN for fewer than two seeds or without scatter."""
+def _means(
+    outcomes: Float[np.ndarray, "sizes controls seeds"],
+) -> tuple[Float[np.ndarray, "sizes controls"], Float[np.ndarray, "sizes controls"]]:
+    """Means over seeds and their standard errors, NaN for fewer than two seeds or without scatter."""
     count = np.isfinite(outcomes).sum(axis=2)
     mean = np.where(count > 1, np.nansum(outcomes, axis=2) / np.maximum(count, 1), np.nan)
     square = np.nansum(np.square(outcomes - mean[..., None]), axis=2) / np.maximum(count - 1, 1)
@@ -173,22 +230,28 @@ def _means(outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.maximum(error, LEAST_ERROR * np.array(typical)[:, None])
 
 
-def _logarithm(value: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _logarithm(
+    value: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Logarithms and their errors, NaN where there is no positive value."""
     value = np.where(value > 0, value, np.nan)
     return np.log(value), error / value
 
 
-def _slope(x: np.ndarray, y: np.ndarray, error: np.ndarray) -> tuple[float, np.ndarray, int]:
-    """Slope of a straight line, its 95 % interval [2], and how many points it has: weighted least squares, whose errors
-    grow with chi-squared where that is above its degrees of freedom."""
+def _slope(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], error: Float[np.ndarray, " n"]
+) -> tuple[float, Float[np.ndarray, "2"]]:
+    """Slope of a straight line by weighted least squares, and its 95 % interval.
+
+    Its error grows with chi-squared per degree of freedom where that is above one.
+    """
     there = np.isfinite(y) & (error > 0)
     n = int(there.sum())
     if n < LEAST_SIZES:
-        return math.nan, np.full(2, np.nan), n
+        return math.nan, np.full(2, np.nan)
     x, y, weight = x[there], y[there], error[there] ** -2
     x, y = x - np.average(x, weights=weight), y - np.average(y, weights=weight)
     slope = np.sum(weight * x * y) / np.sum(weight * x * x)
     chi2 = np.sum(weight * (y - slope * x) ** 2)
     reach = 1.96 * math.sqrt(max(1.0, chi2 / (n - 2)) / np.sum(weight * x * x))
-    return float(slope), slope + reach * np.array([-1, 1]), n
+    return float(slope), slope + reach * np.array([-1, 1])

@@ -213,7 +213,7 @@ def lengths(control, count, noise, seed=0, critical=0.44, nu=1.0):
 @pytest.mark.parametrize("critical", [None, 0.44])
 def test_the_exponent_is_within_two_errors_in_95_of_100(critical):
     xi, error = lengths(CONTROL, 500, 0.03)
-    fit = fit_correlation_exponent(CONTROL, xi, error, critical)
+    fit = fit_correlation_exponent(CONTROL, xi, error, critical=critical)
     assert 0.92 <= np.mean(np.abs(fit.nu - 1) < 2 * fit.nu_se) <= 0.985
     assert np.mean(np.abs(fit.critical - 0.44) <= 2 * fit.critical_se) >= 0.92
     assert np.all(fit.status == 0)
@@ -230,8 +230,8 @@ def test_without_noise_the_law_is_found_exactly():
 
 def test_errors_too_small_are_widened():
     xi, error = lengths(CONTROL, 200, 0.03)
-    honest = fit_correlation_exponent(CONTROL, xi, error, 0.44)
-    small = fit_correlation_exponent(CONTROL, xi, error / 10, 0.44)
+    honest = fit_correlation_exponent(CONTROL, xi, error, critical=0.44)
+    small = fit_correlation_exponent(CONTROL, xi, error / 10, critical=0.44)
     assert np.median(small.nu_se / honest.nu_se) == pytest.approx(1, abs=0.1)
     assert np.median(small.chi2 / honest.chi2) == pytest.approx(100, rel=0.01)
 
@@ -239,8 +239,10 @@ def test_errors_too_small_are_widened():
 def test_points_without_a_length_are_missing_and_lengths_that_do_not_vary_have_no_exponent():
     xi, error = lengths(CONTROL, 1, 0.03)
     holed = np.append(xi[0], [np.nan, -1, 2])
-    fit = fit_correlation_exponent(np.append(CONTROL, [0.5, 0.51, np.nan]), holed, np.append(error, [1, 1, 1]), 0.44)
-    np.testing.assert_allclose(fit.nu, fit_correlation_exponent(CONTROL, xi[0], error, 0.44).nu, rtol=1e-4)
+    fit = fit_correlation_exponent(
+        np.append(CONTROL, [0.5, 0.51, np.nan]), holed, np.append(error, [1, 1, 1]), critical=0.44
+    )
+    np.testing.assert_allclose(fit.nu, fit_correlation_exponent(CONTROL, xi[0], error, critical=0.44).nu, rtol=1e-4)
     assert fit_correlation_exponent(CONTROL, np.ones(16), np.ones(16)).status == 2
     few = fit_correlation_exponent(CONTROL[:3], xi[0, :3], error[:3])
     assert few.status == 3
@@ -261,7 +263,7 @@ def test_the_depth_scale_is_infinite_where_chi_is_one_and_negative_in_chaos():
     assert depth_correlation(0.5).length == pytest.approx(1 / np.log(2))
 
 
-def test_mistakes_name_themselves():
+def test_mistakes_name_themselves(unchecked):
     with pytest.raises(ValueError, match=r"samples, length, length.*\(3, 4\)"):
         correlation_lengths(np.ones((3, 4)), axes=2)
     with pytest.raises(ValueError, match="axes must be one of 1, 2, got 3"):
@@ -271,4 +273,4 @@ def test_mistakes_name_themselves():
     with pytest.raises(ValueError, match=r"complex"):
         connected_correlation(np.ones((3, 4)) * 1j)
     with pytest.raises(ValueError, match=r"critical \(2,\)"):
-        fit_correlation_exponent(np.ones(5), np.ones(5), np.ones(5), np.ones(2))
+        fit_correlation_exponent(np.ones(5), np.ones(5), np.ones(5), critical=np.ones(2))

@@ -55,7 +55,7 @@ def test_the_unit_and_a_missing_seed_change_nothing():
     np.testing.assert_allclose(susceptibility(outcomes).value, susceptibility(with_gap).value, rtol=1e-5)
 
 
-def test_two_heaps_are_found_and_one_is_not():
+def test_two_peaks_are_found_and_one_is_not():
     rng = np.random.default_rng(4)
     one_peak = [
         rng.normal(size=(1000, 32)),
@@ -65,8 +65,8 @@ def test_two_heaps_are_found_and_one_is_not():
     ]
     for outcomes in one_peak:
         assert np.mean(np.asarray(bimodality(outcomes).p_value) < 0.05) < 0.07
-    heap = rng.random((1000, 32)) < 0.4
-    result = bimodality(np.where(heap, 8.0, 0.0) + rng.normal(size=heap.shape))
+    upper = rng.random((1000, 32)) < 0.4
+    result = bimodality(np.where(upper, 8.0, 0.0) + rng.normal(size=upper.shape))
     assert np.mean(np.asarray(result.p_value) < 0.05) > 0.88
     assert abs(np.mean(np.asarray(result.share)) - 0.4) < 0.01
     assert abs(np.mean(np.asarray(result.high - result.low)) - 8.0) < 0.05
@@ -77,7 +77,7 @@ def test_uniform_outcomes_give_uniform_p_values():
     assert np.max(np.abs(p - np.linspace(0, 1, len(p)))) < 1.63 / np.sqrt(len(p)) + 0.01
 
 
-def test_what_cannot_be_judged_says_so_and_leaves_its_neighbours_alone():
+def test_what_cannot_be_judged_says_so_and_leaves_its_neighbours_alone(unchecked):
     outcomes = np.random.default_rng(6).normal(size=(4, 10)).astype(np.float32)
     broken = outcomes.copy()
     broken[1], broken[2] = 1.0, np.nan

@@ -1,4 +1,4 @@
-"""The odds of two heaps: logistic regressions of all sizes, against scipy, and what they say of the sharpening."""
+"""The odds of bimodal outcomes: logistic regressions of all sizes, against scipy, and their sharpening."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import combine_pvalues
 
-from jaxphase.scaling.odds import combined, fit_odds
+from jaxphase.scaling.odds import combined_p_value, fit_odds
 
 SIZE, CONTROL = np.array([1.0, 4, 16, 64]), np.linspace(2, 4, 21)
 CENTER, FIRST = 3.1, 0.9
@@ -14,7 +14,7 @@ MIDDLE = np.full(4, 0.5)
 
 
 def outcomes(rng, sharpening=0.4, seeds=16, side=1):
-    """Two heaps, near 0 and near 1, with logistic odds."""
+    """Two peaks, near 0 and near 1, with logistic odds."""
     rate = 2 * np.log(9) / (FIRST * SIZE[:, None] ** -sharpening)
     odds = expit(side * rate * (CONTROL - CENTER))
     return (rng.random((4, 21, seeds)) < odds[..., None]) + 0.05 * rng.standard_normal((4, 21, seeds))
@@ -58,7 +58,7 @@ def test_the_interval_holds_the_sharpening_on_either_side(side):
     assert np.mean(np.array(still) > 0) <= 0.15
 
 
-def test_a_step_is_known_to_be_narrow_and_one_heap_tells_nothing():
+def test_a_step_is_known_to_be_narrow_and_one_peak_tells_nothing():
     rng = np.random.default_rng(2)
     values = outcomes(rng, sharpening=0.7, seeds=48)
     values[3] = (CONTROL > CENTER)[:, None] + 0.05 * rng.standard_normal((21, 48))
@@ -69,9 +69,9 @@ def test_a_step_is_known_to_be_narrow_and_one_heap_tells_nothing():
     assert found.sharpening_interval[0] > 0.5
 
     values[1] += 5
-    one_heap = fit_odds(np.log(SIZE), CONTROL, values, MIDDLE)
+    one_peak = fit_odds(np.log(SIZE), CONTROL, values, MIDDLE)
     left_out = fit_odds(np.log(SIZE), CONTROL, values, np.where(np.arange(4) == 1, np.nan, MIDDLE))
-    for some in (one_heap, left_out):
+    for some in (one_peak, left_out):
         assert np.isfinite(some.width).tolist() == [True, False, True, True] and np.isfinite(some.sharpening)
     without = fit_odds(np.log(SIZE[[0, 2, 3]]), CONTROL, values[[0, 2, 3]], MIDDLE[:3])
     np.testing.assert_allclose(left_out.sharpening_interval, without.sharpening_interval, atol=0.01)
@@ -82,6 +82,6 @@ def test_a_step_is_known_to_be_narrow_and_one_heap_tells_nothing():
 
 def test_p_values_together_are_those_of_fisher():
     p = np.array([0.04, 0.3, 0.011, 0.9])
-    assert combined(p) == pytest.approx(combine_pvalues(p, method="fisher").pvalue)
-    assert combined(np.append(p, np.nan)) == combined(p)
-    assert np.isnan(combined(np.full(2, np.nan)))
+    assert combined_p_value(p) == pytest.approx(combine_pvalues(p, method="fisher").pvalue)
+    assert combined_p_value(np.append(p, np.nan)) == combined_p_value(p)
+    assert np.isnan(combined_p_value(np.full(2, np.nan)))

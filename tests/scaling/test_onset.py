@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxphase.scaling.onset import fit_onsets, sharpening_of, sigmoid_chi2, valley
+from jaxphase.scaling.change import sharpening_of, valley
+from jaxphase.scaling.onset import fit_onsets, sigmoid_chi2
 
 SIZE = np.array([1.0, 4, 16, 64])
 CONTROL = np.linspace(3, 5, 25)  # any place and range

@@ -2,8 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxphase.scaling import ORDERS, transition_order
-from jaxphase.scaling.order import SHAPES
+from jaxphase.scaling import ChangeShape, OrderKind, transition_order
 from jaxphase.systems import curie_weiss
 
 SIZE = np.array([16.0, 64, 256, 1024])
@@ -33,26 +32,30 @@ def crossover(rng, seeds=48):
     return mean + 0.3 * np.sqrt(16 / SIZE)[:, None, None] * rng.standard_normal((4, 21, seeds))
 
 
-FAMILIES = [(continuous, "continuous"), (first_order, "first order"), (crossover, "crossover")]
+FAMILIES = [
+    (continuous, OrderKind.CONTINUOUS),
+    (first_order, OrderKind.FIRST_ORDER),
+    (crossover, OrderKind.CROSSOVER),
+]
 
 
-@pytest.mark.parametrize(("family", "name"), FAMILIES)
-def test_each_order_is_called_by_its_name(family, name):
+@pytest.mark.parametrize(("family", "kind"), FAMILIES)
+def test_each_order_is_called_by_its_name(family, kind):
     rng = np.random.default_rng(0)
-    kinds = [ORDERS[transition_order(SIZE, CONTROL, family(rng)).kind] for _ in range(40)]
-    assert kinds.count(name) >= 37, kinds
+    kinds = [transition_order(SIZE, CONTROL, family(rng)).kind for _ in range(40)]
+    assert kinds.count(kind) >= 37, kinds
 
 
-def test_sixteen_seeds_are_enough_for_two_heaps_and_their_sharpening():
+def test_sixteen_seeds_are_enough_for_bimodal_outcomes_and_their_sharpening():
     rng = np.random.default_rng(3)
     found = [transition_order(SIZE, CONTROL, first_order(rng, seeds=16)) for _ in range(20)]
-    assert sum(ORDERS[one.kind] == "first order" for one in found) >= 19
+    assert sum(one.kind == OrderKind.FIRST_ORDER for one in found) >= 19
     assert np.mean([one.sharpening_interval[0] <= 0.5 <= one.sharpening_interval[1] for one in found]) >= 0.8
-    # The odds of the two heaps turn over the same controls at every size.
+    # The odds of the two peaks change over the same controls at every size.
     odds = 1 / (1 + np.exp(-8 * CONTROL))
     still = [(rng.random((4, 21, 16)) < odds[:, None]) + 0.05 * rng.standard_normal((4, 21, 16)) for _ in range(20)]
-    kinds = [ORDERS[transition_order(SIZE, CONTROL, outcomes).kind] for outcomes in still]
-    assert kinds.count("crossover") >= 17, kinds
+    kinds = [transition_order(SIZE, CONTROL, outcomes).kind for outcomes in still]
+    assert kinds.count(OrderKind.CROSSOVER) >= 17, kinds
 
 
 def test_its_numbers_are_those_of_the_families():
@@ -71,22 +74,22 @@ def test_its_numbers_are_those_of_the_families():
 def test_a_magnet_whose_order_parameter_rises_as_a_root_is_continuous(power):
     size, coupling = np.array([64, 256, 1024, 4096]), np.linspace(0.5, 1.8, 21)
     keys = jax.random.split(jax.random.key(0), len(size))
-    m = np.stack([curie_weiss.sample(key, coupling, one, 48) for key, one in zip(keys, size, strict=True)])
+    m = np.stack([curie_weiss.sample(coupling, int(one), 48, key=key) for key, one in zip(keys, size, strict=True)])
     result = transition_order(size, coupling, np.abs(m) ** power)
-    assert ORDERS[result.kind] == "continuous" and SHAPES[result.shape] == "onset"
+    assert result.kind == OrderKind.CONTINUOUS and result.shape == ChangeShape.ONSET
     assert result.sharpening_interval[0] < 0.5 < result.sharpening_interval[1]  # 1 / nu
     assert np.all(np.abs(result.center[1:] - 1) < 0.1) and result.judged == 3
     # The curve of one size with the scatter of many has the corner, but it is no sharper.
     of_one = np.abs(m[1]).mean(axis=1)[None, :, None]
     still = of_one + 0.3 / np.sqrt(size)[:, None, None] * np.random.default_rng(4).standard_normal(m.shape)
-    assert ORDERS[transition_order(size, coupling, still).kind] == "crossover"
+    assert transition_order(size, coupling, still).kind == OrderKind.CROSSOVER
 
 
 def test_too_little_is_undecided():
     rng = np.random.default_rng(2)
     outcomes = continuous(rng)
     outcomes[1:3] = np.nan
-    assert ORDERS[transition_order(SIZE, CONTROL, outcomes).kind] == "undecided"
-    assert ORDERS[transition_order(SIZE, CONTROL, np.full_like(outcomes, 0.5)).kind] == "undecided"
+    assert transition_order(SIZE, CONTROL, outcomes).kind == OrderKind.UNDECIDED
+    assert transition_order(SIZE, CONTROL, np.full_like(outcomes, 0.5)).kind == OrderKind.UNDECIDED
     with pytest.raises(ValueError, match="outcomes"):
         transition_order(SIZE, CONTROL[1:], outcomes)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxphase.scaling.universality import CLASSES, EXPONENTS, identify_universality_class
+from jaxphase.scaling import CLASSES, EXPONENTS, identify_universality_class
 
 ISING = {"nu": 1, "beta/nu": 1 / 8, "gamma/nu": 7 / 4}
 
@@ -184,7 +184,7 @@ def test_the_ratios_of_finite_size_scaling_are_checked_without_nu():
     assert relations["finite size"].pull == pytest.approx(0.01 / (0.01 * math.sqrt(5)))
 
 
-def test_mistakes_name_themselves():
+def test_mistakes_name_themselves(unchecked):
     with pytest.raises(ValueError, match=r"unknown exponent 'zeta'.*nu, beta, gamma.*gamma/nu_volume"):
         identify_universality_class({"zeta": 1})
     with pytest.raises(ValueError, match=r"3 exponents.*\(2, 2\)"):

@@ -1,9 +1,9 @@
 """Correlations of a field over its positions (tokens, pixels, layers, steps), and the length over which they decay.
 
 A field is many samples of numbers at equally spaced positions, `[..., samples, length]` or `[..., samples, length,
-length]`. Its connected correlation `C(r) = <f(x) f(x + r)> - <f(x)><f(x + r)>` takes the mean over samples away at
-each position, so that a pattern that all samples share is no correlation. Errors are those of the jackknife over blocks
-of consecutive samples: a block should be longer than samples remember one another.
+length]`. Its connected correlation `C(r) = <f(x) f(x + r)> - <f(x)><f(x + r)>` subtracts the mean over samples at each
+position, so that a pattern that all samples share is no correlation. Errors come from a jackknife over blocks of
+consecutive samples; a block should be longer than the autocorrelation time of the samples.
 """
 
 from .correlation import CorrelationFunction, connected_correlation

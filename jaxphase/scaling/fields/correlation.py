@@ -2,47 +2,78 @@
 
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxphase.detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
-from jaxphase.scaling.fields.samples import as_field, centred, jackknife, lifted, structure_factor
+from jaxphase.scaling.fields.samples import as_field, centered, jackknife, over_leading_axes, structure_factor
 
 
 class CorrelationFunction(NamedTuple):
-    """`distance` and `radial_distance` are the mean lags of the entries of `along` `[..., axes, lags]` and `radial`
-    `[..., lags]`, with their errors; the correlation along an axis has lag 0 along the other."""
+    """Connected correlation at integer distances, along each axis and averaged over directions.
 
-    distance: jax.Array
-    along: jax.Array
-    along_se: jax.Array
-    radial_distance: jax.Array
-    radial: jax.Array
-    radial_se: jax.Array
-    status: jax.Array
+    Attributes:
+        distance: Lags along an axis, `[..., lags]`.
+        along: Correlation along each axis, with lag 0 along the other, `[..., axes, lags]`.
+        along_se: Its standard error, `[..., axes, lags]`.
+        radial_distance: Mean length of the lag vectors averaged in `radial`, `[..., lags]`.
+        radial: Mean correlation over all lag vectors whose length rounds to the same integer, `[..., lags]`.
+        radial_se: Its standard error, `[..., lags]`.
+        status: `Status`, `[...]`; see `connected_correlation`.
+    """
+
+    distance: Float[Array, "*batch lags"]
+    along: Float[Array, "*batch axes lags"]
+    along_se: Float[Array, "*batch axes lags"]
+    radial_distance: Float[Array, "*batch lags"]
+    radial: Float[Array, "*batch lags"]
+    radial_se: Float[Array, "*batch lags"]
+    status: Int[Array, "*batch"]
 
 
-def connected_correlation(field, *, axes=1, periodic=True, blocks=20) -> CorrelationFunction:
-    """Connected correlation function at integer distances, along each axis and averaged over directions, by FFT.
+def connected_correlation(
+    field: ArrayLike, *, axes: Literal[1, 2] = 1, periodic: bool = True, blocks: int = 20
+) -> CorrelationFunction:
+    """Compute the connected correlation function along each axis and averaged over directions, by FFT.
 
-    field: `[..., samples, *positions]` with `axes` = 1 or 2 axes of positions; a sample that is not finite anywhere is
-    missing. periodic=True: positions are on a ring or torus, lags go to half of the shortest axis; False: they have
-    ends, every lag is the mean over the pairs that exist, lags go to the shortest axis less one. The estimate is
-    unbiased for independent samples. radial is the mean over all lag vectors whose length rounds to the same integer.
-    blocks: of the jackknife, at most one per sample.
+    The estimate is unbiased for independent samples.
 
-    status 2: constant, zeros with zero errors. status 3: fewer than two samples present, NaN.
+    Args:
+        field: Samples, `[..., samples, length]` or `[..., samples, length, length]`; a sample that is not finite
+            everywhere is missing.
+        axes: Number of axes of positions.
+        periodic: If true, positions lie on a ring or torus and lags go to half the shortest axis. Otherwise positions
+            have ends, each lag is the mean over the pairs that exist, and lags go to the shortest axis less one.
+        blocks: Number of blocks for the jackknife, at most one a sample.
+
+    Returns:
+        A `CorrelationFunction`. The status is NOT_IDENTIFIED, with zeros, for a constant field, and TOO_FEW_POINTS,
+        with NaN, for fewer than two samples.
+
+    Raises:
+        ValueError: If the field has too few axes or is complex, or an option is not valid.
+
+    Example:
+        >>> found = jaxphase.scaling.connected_correlation(spins, axes=2)
+        >>> found.radial_distance, found.radial
     """
     field, blocks = as_field(field, axes, periodic, blocks)
-    return lifted(functools.partial(_correlation, axes=axes, periodic=periodic, blocks=blocks), field, axes + 1)
+    return over_leading_axes(
+        functools.partial(_correlation, axes=axes, periodic=periodic, blocks=blocks), field, axes + 1
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "periodic", "blocks"))
-def _correlation(field, *, axes, periodic, blocks):
-    field, present, scale = centred(field)
+def _correlation(
+    field: Float[Array, "samples *positions"], *, axes: int, periodic: bool, blocks: int
+) -> CorrelationFunction:
+    """The correlation function of one field."""
+    field, present, scale = centered(field)
     shape = field.shape[1:]
     sizes = [n if periodic else 2 * n for n in shape]
     power, used = structure_factor(field, present, blocks, sizes)
@@ -76,8 +107,10 @@ def _correlation(field, *, axes, periodic, blocks):
     return answered(result, ~few)
 
 
-def _lag_grid(shape, periodic):
-    """Signed lags of each entry of the inverse transform, `[axes, *lags]`, and over how many pairs it is a sum."""
+def _lag_grid(
+    shape: Sequence[int], periodic: bool
+) -> tuple[Float[np.ndarray, "axes *lags"], Float[np.ndarray, "*lags"]]:
+    """Signed lags of each entry of the inverse transform, and how many pairs of positions it sums over."""
     sizes = [n if periodic else 2 * n for n in shape]
     lags = np.meshgrid(*(np.rint(np.fft.fftfreq(size) * size) for size in sizes), indexing="ij")
     if periodic:

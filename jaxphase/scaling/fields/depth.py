@@ -4,36 +4,61 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, OK
 
 
 class DepthCorrelation(NamedTuple):
-    """Depth over which signals correlate, in layers."""
+    """Depth over which signals correlate.
 
-    length: jax.Array
-    length_se: jax.Array
-    status: jax.Array
+    Attributes:
+        length: Depth in layers, `[...]`.
+        length_se: Its standard error, `[...]`.
+        status: `Status`, `[...]`; see `depth_correlation`.
+    """
+
+    length: Float[Array, "*batch"]
+    length_se: Float[Array, "*batch"]
+    status: Int[Array, "*batch"]
+
+
+def depth_correlation(chi: ArrayLike, error: ArrayLike | None = None) -> DepthCorrelation:
+    """Compute the depth `-1 / ln(chi)` over which a network correlates its signals.
+
+    The susceptibility chi is the factor by which a layer multiplies a small difference of two inputs. The depth is
+    positive below one (ordered: differences fall by e over this depth), infinite at one, and negative above one
+    (chaotic: differences grow by e over its absolute value).
+
+    Args:
+        chi: Susceptibility from layer to layer, `[...]`.
+        error: Its standard error, `[...]`.
+
+    Returns:
+        A `DepthCorrelation`, with the error `length**2 * error / chi`, NaN if no error is given. The status is
+        AT_BOUND if chi is within two errors of one, so that even the sign of the depth is open. It is NOT_IDENTIFIED,
+        with NaN, if chi is not positive or not finite.
+
+    Example:
+        >>> jaxphase.scaling.depth_correlation(0.9).length
+
+    References:
+        Poole et al. (2016), NeurIPS; Schoenholz et al. (2017), ICLR.
+    """
+    return _depth_correlation(chi, jnp.nan if error is None else error)
 
 
 @jax.jit
-def depth_correlation(chi, chi_se=None) -> DepthCorrelation:
-    """Depth `-1 / ln(chi)` over which a network of layer-to-layer susceptibility chi correlates its signals.
-
-    chi, chi_se: `[...]`, chi the factor by which a layer multiplies a small difference of two inputs (Poole et al.
-    2016; Schoenholz et al. 2017, ICLR). Positive below one (ordered: differences die over this depth), infinite at one,
-    negative above one (chaotic: they grow by e over its absolute value). The error is `length**2 * chi_se / chi`, NaN
-    without chi_se. status 1: chi is within two errors of one, so that even the sign is open. status 2: chi is not
-    positive or not finite, NaN.
-    """
+def _depth_correlation(chi: ArrayLike, error: ArrayLike) -> DepthCorrelation:
+    """The depth, compiled."""
     chi = jnp.asarray(chi)
     dtype = jnp.promote_types(jnp.result_type(chi, float), jnp.float32)
-    chi, chi_se = jnp.broadcast_arrays(chi.astype(dtype), jnp.asarray(jnp.nan if chi_se is None else chi_se, dtype))
+    chi, chi_se = jnp.broadcast_arrays(chi.astype(dtype), jnp.asarray(error, dtype))
     known = (chi > 0) & jnp.isfinite(chi)
     rate = -jnp.log(jnp.where(known, chi, 0.5))
     marginal = rate == 0
     length = jnp.where(marginal, jnp.inf, 1 / jnp.where(marginal, 1, rate))
     open_sign = marginal | (jnp.abs(1 - chi) < 2 * chi_se)
     status = jnp.where(known, jnp.where(open_sign, AT_BOUND, OK), NOT_IDENTIFIED).astype(jnp.int32)
-    error = jnp.where(jnp.isnan(chi_se), jnp.nan, jnp.square(length) * chi_se / jnp.where(known, chi, 1))
-    return DepthCorrelation(jnp.where(known, length, jnp.nan), jnp.where(known, error, jnp.nan), status)
+    length_se = jnp.where(jnp.isnan(chi_se), jnp.nan, jnp.square(length) * chi_se / jnp.where(known, chi, 1))
+    return DepthCorrelation(jnp.where(known, length, jnp.nan), jnp.where(known, length_se, jnp.nan), status)

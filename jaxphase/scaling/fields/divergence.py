@@ -1,66 +1,109 @@
-"""The exponent nu of a correlation length that diverges, from its values against |control - critical|."""
+"""The exponent nu of a diverging correlation length, from lengths at several distances to the critical control."""
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from jaxphase.detect.batched import as_curves
 from jaxphase.detect.least_squares import standard_errors
 from jaxphase.detect.points import count, distinct
 from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
 
-# A critical point outside the data is looked for as far as this many ranges of the control.
+# A critical point outside the data is searched for up to this many ranges of the control away.
 _FARTHEST = 10.0
 
 
 class CorrelationExponent(NamedTuple):
-    """`xi = amplitude * |control - critical|**-nu`, amplitude `[..., 2]` below and above the critical point."""
+    """A law `length = amplitude * |control - critical|**-nu`.
 
-    nu: jax.Array
-    nu_se: jax.Array
-    critical: jax.Array
-    critical_se: jax.Array
-    amplitude: jax.Array
-    chi2: jax.Array
-    dof: jax.Array
-    status: jax.Array
-
-
-def fit_correlation_exponent(control, xi, xi_se, critical=None) -> CorrelationExponent:
-    """Fit `xi = amplitude * |control - critical|**-nu` in the logarithm of xi, with an amplitude for each side.
-
-    control, xi, xi_se: `[..., n]`; xi_se is the standard error, and a point without a finite positive xi and error is
-    missing. critical: `[...]`, or None to fit it: over the data and ten times their range to both sides. Points so near
-    to it that their length is the system's must be left out by the caller. The errors are those of xi_se propagated,
-    widened by sqrt(chi2 / dof) if that exceeds one. A side without points has amplitude NaN. critical_se is 0 if
-    critical was given.
-
-    status 1: critical is at the edge of its search. status 2: xi does not vary, NaN. status 3: not more points than
-    numbers to fit, NaN.
+    Attributes:
+        nu: Exponent nu, `[...]`.
+        nu_se: Its standard error, `[...]`.
+        critical: Critical control, `[...]`.
+        critical_se: Its standard error, `[...]`; 0 if the critical control was given.
+        amplitude: Amplitudes below and above the critical control, `[..., 2]`; NaN for a side without points.
+        chi2: Chi-squared of the fit, `[...]`.
+        dof: Its degrees of freedom, `[...]`.
+        status: `Status`, `[...]`; see `fit_correlation_exponent`.
     """
-    control, xi, xi_se = as_curves(control, xi, xi_se)
+
+    nu: Float[Array, "*curves"]
+    nu_se: Float[Array, "*curves"]
+    critical: Float[Array, "*curves"]
+    critical_se: Float[Array, "*curves"]
+    amplitude: Float[Array, "*curves 2"]
+    chi2: Float[Array, "*curves"]
+    dof: Int[Array, "*curves"]
+    status: Int[Array, "*curves"]
+
+
+def fit_correlation_exponent(
+    control: ArrayLike, length: ArrayLike, error: ArrayLike, *, critical: ArrayLike | None = None
+) -> CorrelationExponent:
+    """Fit `length = amplitude * |control - critical|**-nu` with an amplitude for each side.
+
+    The fit is in the logarithm of the length. Errors are propagated from those of the lengths, and widened by
+    `sqrt(chi2 / dof)` if that exceeds one.
+
+    Args:
+        control: Control, `[..., n]`.
+        length: Correlation length, `[..., n]`. Leave out points so near to the critical control that the length is
+            limited by the system.
+        error: Standard error of the length, `[..., n]`; a point without a finite positive length and error is missing.
+        critical: Critical control, `[...]`; by default it is fitted, up to ten ranges of the data to both sides.
+
+    Returns:
+        A `CorrelationExponent`. The status is AT_BOUND if the critical control is at the edge of its search,
+        NOT_IDENTIFIED, with NaN, if the length does not vary, and TOO_FEW_POINTS, with NaN, if there are not more
+        points than numbers to fit.
+
+    Raises:
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> fit = jaxphase.scaling.fit_correlation_exponent(temperature, length, length_se)
+        >>> fit.nu, fit.critical
+    """
+    control, length, error = as_curves(control, length, error)
     lead = control.shape[:-1]
-    fitted = critical is None
-    critical = jnp.zeros(lead) if fitted else jnp.asarray(critical)
+    given = jnp.zeros(lead) if critical is None else jnp.asarray(critical)
     try:
-        critical = jnp.broadcast_to(critical.astype(control.dtype), lead)
+        given = jnp.broadcast_to(given.astype(control.dtype), lead)
     except ValueError:
-        raise ValueError(f"critical {critical.shape} does not broadcast to the curves {lead}") from None
-    curves = (a.reshape(math.prod(lead), *a.shape[len(lead) :]) for a in (control, xi, xi_se, critical))
-    result = _all_exponents(*curves, fitted=fitted)
+        raise ValueError(f"critical {given.shape} does not broadcast to the curves {lead}") from None
+    curves = (a.reshape(math.prod(lead), *a.shape[len(lead) :]) for a in (control, length, error, given))
+    result = _all_exponents(*curves, fitted=critical is None)
     return jax.tree.map(lambda a: a.reshape(lead + a.shape[1:]), result)
 
 
 @functools.partial(jax.jit, static_argnames="fitted")
-def _all_exponents(control, xi, xi_se, critical, *, fitted):
+def _all_exponents(
+    control: Float[Array, "curves n"],
+    xi: Float[Array, "curves n"],
+    xi_se: Float[Array, "curves n"],
+    critical: Float[Array, " curves"],
+    *,
+    fitted: bool,
+) -> CorrelationExponent:
+    """The exponents of all curves."""
     return jax.vmap(functools.partial(_exponent, fitted=fitted))(control, xi, xi_se, critical)
 
 
-def _exponent(control, xi, xi_se, critical, *, fitted):
+def _exponent(
+    control: Float[Array, " n"],
+    xi: Float[Array, " n"],
+    xi_se: Float[Array, " n"],
+    critical: Float[Array, ""],
+    *,
+    fitted: bool,
+) -> CorrelationExponent:
+    """The exponent of one curve; `critical` counts unless it is fitted."""
     present = jnp.isfinite(control) & (xi > 0) & jnp.isfinite(xi) & (xi_se > 0) & jnp.isfinite(xi_se)
     order = jnp.argsort(jnp.where(present, control, jnp.inf))
     control, xi, xi_se, present = control[order], xi[order], xi_se[order], present[order]
@@ -108,9 +151,13 @@ def _exponent(control, xi, xi_se, critical, *, fitted):
     return answered(result, result.status < NOT_IDENTIFIED)
 
 
-def _amplitudes_and_nu(place, log_xi, weight, center):
-    """chi2 and nu with the best amplitudes, closed form for a given critical point; the columns of the design
-    `[3, n]` and the weights, 0 at the critical point itself."""
+def _amplitudes_and_nu(
+    place: Float[Array, " n"], log_xi: Float[Array, " n"], weight: Float[Array, " n"], center: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, "3 n"], Float[Array, " n"]]:
+    """chi2 and nu with the best amplitudes for a given critical point, the columns of the design, and the weights.
+
+    The weight of a point at the critical point itself is 0.
+    """
     distance = jnp.abs(place - center)
     weight = jnp.where(distance > 0, weight, 0)
     closeness = -jnp.log(jnp.where(distance > 0, distance, 1))
@@ -126,9 +173,16 @@ def _amplitudes_and_nu(place, log_xi, weight, center):
     return jnp.sum(weight * jnp.square(v - nu * t)), nu, jnp.concatenate([sides, closeness[None]]), weight
 
 
-def _divergence(chi2_and_nu, place, weight):
-    """The critical point with the least chi2 at which xi diverges: between points or beyond them, chi2 is singular at
-    each. From the best of a grid, by golden sections."""
+def _divergence(
+    chi2_and_nu: Callable[[Float[Array, ""]], tuple[Float[Array, ""], Float[Array, ""]]],
+    place: Float[Array, " n"],
+    weight: Float[Array, " n"],
+) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+    """The critical point of least chi2 at which the length diverges, and whether there is one.
+
+    It lies between points or beyond them, as chi2 is singular at each. The search goes from the best of a grid by
+    golden sections.
+    """
     away = jnp.asarray(np.geomspace(1e-3, _FARTHEST - 0.5, 40), place.dtype)
     parts = jnp.asarray((np.arange(8) + 0.5) / 8, place.dtype)
     gaps = place[:-1, None] + (place[1:] - place[:-1])[:, None] * parts

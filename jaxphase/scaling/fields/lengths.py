@@ -2,61 +2,86 @@
 
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
-from jaxphase.scaling.fields.samples import as_field, centred, jackknife, lifted, structure_factor
+from jaxphase.scaling.fields.samples import as_field, centered, jackknife, over_leading_axes, structure_factor
 
-# Lags from the first to that where C falls below so many errors tell the exponential length.
+# The exponential length is fitted up to the lag at which C falls below this many standard errors.
 _LOST = 3.0
-# Other decays than the longest may hide it at first: a later first lag is taken if its fit differs by so many errors.
+# At short lags faster decays may hide the longest: a later first lag is taken if its fit differs by this many errors.
 _FIRST_LAGS, _DIFFERENT = (1, 3, 6), 2.5
-_SHORTEST, _LONGEST = 0.15, 10.0
+_SHORTEST, _LONGEST = 0.15, 10.0  # in positions, and in units of the axis
 
 
 class CorrelationLengths(NamedTuple):
-    """Second-moment and exponential correlation length in positions, each `[...]`."""
+    """Second-moment and exponential correlation length, in positions.
 
-    second_moment: jax.Array
-    second_moment_se: jax.Array
-    exponential: jax.Array
-    exponential_se: jax.Array
-    status: jax.Array
+    Attributes:
+        second_moment: Second-moment correlation length, `[...]`.
+        second_moment_se: Its standard error, `[...]`.
+        exponential: Exponential correlation length, `[...]`.
+        exponential_se: Its standard error, `[...]`.
+        status: `Status`, `[...]`; see `correlation_lengths`.
+    """
+
+    second_moment: Float[Array, "*batch"]
+    second_moment_se: Float[Array, "*batch"]
+    exponential: Float[Array, "*batch"]
+    exponential_se: Float[Array, "*batch"]
+    status: Int[Array, "*batch"]
 
 
-def correlation_lengths(field, *, axes=1, periodic=True, blocks=20) -> CorrelationLengths:
-    """Second-moment and exponential correlation length of a field, with jackknife errors.
+def correlation_lengths(
+    field: ArrayLike, *, axes: Literal[1, 2] = 1, periodic: bool = True, blocks: int = 20
+) -> CorrelationLengths:
+    """Estimate the second-moment and the exponential correlation length of a field.
 
-    field, axes, periodic, blocks as in `connected_correlation`. Both lengths come from the field summed over the other
-    axis (zero momentum), whose correlation has no power of r before its exponential, and are averages over the axes: of
-    a field that is not isotropic take one axis for the samples. Both are corrected for the jackknife's bias.
+    Both come from the field summed over the other axis (zero momentum), are averages over the axes, and are corrected
+    for the bias of the jackknife. If a field is not isotropic, give one axis as samples.
 
-    second_moment: `sqrt(S(0) / S(k) - 1) / (2 sin(pi / L))` with the structure factor S at 0 and at k = 2 pi / L
-    (Cooper, Freedman & Preston 1982, Nucl. Phys. B 210, 210), for periodic fields alone, else NaN. 0 if the data say
-    that its square is negative.
-    exponential: C(r) ~ exp(-r / length), on a ring exp(-r / length) + exp(-(L - r) / length), by least squares over the
-    lags from 1 to where C is lost in its error, weighted by these errors, or from 3 or 6 if the fit from there differs.
-    Lag 0, to which noise of each position on its own adds, does not count. It is the larger of the two but for noise.
+    The second-moment length is `sqrt(S(0) / S(k) - 1) / (2 sin(pi / L))` with the structure factor S at 0 and at
+    k = 2 pi / L; 0 if its square is estimated negative. The exponential length is the one of `C(r) ~ exp(-r / length)`,
+    with its mirror image on a ring, by weighted least squares from lag 1, or from lag 3 or 6 if that fit differs, to
+    where C is lost in its error. Lag 0 holds independent noise and is not used.
 
-    status 1: exponential is beyond 10 axes or below 0.15 positions, or lag 2 is lost already, so that a single lag told
-    it. status 2: lag 1 is lost in noise or negative; exponential NaN, and second_moment NaN too if the field is
-    constant. status 3: fewer than four samples, or four positions, all NaN.
+    Args:
+        field: Samples, as in `connected_correlation`.
+        axes: Number of axes of positions.
+        periodic: Whether positions lie on a ring or torus; otherwise second_moment is NaN.
+        blocks: Number of blocks for the jackknife, at most one a sample.
+
+    Returns:
+        `CorrelationLengths`. The status is AT_BOUND if the exponential length exceeds 10 axes, is below 0.15 positions
+        or rests on a single lag. It is NOT_IDENTIFIED if lag 1 is lost in noise or negative (exponential NaN) or the
+        field is constant (both NaN), and TOO_FEW_POINTS, with NaN, for fewer than four samples or positions.
+
+    Raises:
+        ValueError: If the field has too few axes or is complex, or an option is not valid.
+
+    References:
+        Cooper, Freedman & Preston (1982), Nucl. Phys. B 210, 210.
     """
     field, blocks = as_field(field, axes, periodic, blocks)
-    return lifted(functools.partial(_lengths, axes=axes, periodic=periodic, blocks=blocks), field, axes + 1)
+    return over_leading_axes(functools.partial(_lengths, axes=axes, periodic=periodic, blocks=blocks), field, axes + 1)
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "periodic", "blocks"))
-def _lengths(field, *, axes, periodic, blocks):
+def _lengths(
+    field: Float[Array, "samples *positions"], *, axes: int, periodic: bool, blocks: int
+) -> CorrelationLengths:
+    """The correlation lengths of one field."""
     shape = field.shape[1:]
     if min(shape) < 4:
         nan = jnp.full((), jnp.nan, field.dtype)
         return CorrelationLengths(nan, nan, nan, nan, jnp.int32(TOO_FEW_POINTS))
-    field, present, _ = centred(field)
+    field, present, _ = centered(field)
     found = []
     for length in sorted(set(shape)):
         # Axes of one length share their structure factor.
@@ -66,14 +91,16 @@ def _lengths(field, *, axes, periodic, blocks):
             series = jnp.sum(field, axis=[other + 1 for other in range(axes) if other != axis])
             power, used = structure_factor(series, present, blocks, [size])
             powers.append(power)
-        power, share = sum(powers) / len(powers), len(powers) / axes
+        power, share = functools.reduce(jnp.add, powers) / len(powers), len(powers) / axes
         square = (power[:, 0] / power[:, 1] - 1) / (4 * math.sin(math.pi / length) ** 2)
         pairs = length if periodic else length - jnp.arange(length)
         correlation = jnp.fft.irfft(power, size)[:, : length // 2 + 1 if periodic else length] / pairs
         decay = _decay(correlation, used, length, periodic)
         found.append((share * square, share * decay.length, decay.single, decay.lost, decay.at_bound))
 
-    squares, lengths, single, lost, at_bound = map(sum, zip(*found, strict=True))
+    squares, lengths, single, lost, at_bound = (
+        functools.reduce(jnp.add, column) for column in zip(*found, strict=True)
+    )
     square, square_se = jackknife(squares, used, correct=True)
     second = jnp.sqrt(jnp.maximum(square, 0))
     second_se = jnp.where(second > 0, square_se / (2 * jnp.where(second > 0, second, 1)), jnp.sqrt(square_se))
@@ -92,16 +119,18 @@ def _lengths(field, *, axes, periodic, blocks):
 
 
 class _Decay(NamedTuple):
-    """Exponential lengths `[1 + blocks]`; if a single lag told them, if none did and if they are at a bound, 0 or 1."""
+    """Exponential lengths; 1 or 0 for whether they rest on a single lag, on none, and are at a bound."""
 
-    length: jax.Array
-    single: jax.Array
-    lost: jax.Array
-    at_bound: jax.Array
+    length: Float[Array, " estimates"]
+    single: Int[Array, ""]
+    lost: Int[Array, ""]
+    at_bound: Int[Array, ""]
 
 
-def _decay(correlation, used, length, periodic):
-    """The fit to the lags from the first on, or from a later one of _FIRST_LAGS if a fit from there differs."""
+def _decay(
+    correlation: Float[Array, "estimates lags"], used: Bool[Array, " blocks"], length: int, periodic: bool
+) -> _Decay:
+    """The fit to the lags from the first on, or from a later one of _FIRST_LAGS if the fit from there differs."""
     mean, error = jackknife(correlation, used, correct=False)
     lag = jnp.arange(1, correlation.shape[1], dtype=correlation.dtype)
     seen = jnp.cumprod(mean[1:] > _LOST * error[1:])
@@ -121,16 +150,23 @@ def _decay(correlation, used, length, periodic):
     settled = jnp.zeros((), bool)
     for later, first in zip(lengths[1:], firsts[1:], strict=True):
         difference, difference_se = jackknife(later - chosen, used, correct=False)
-        # Two lags from the first on tell a length.
+        # A length needs two lags from the first on.
         settled |= (jnp.abs(difference) <= _DIFFERENT * difference_se) | (seen[first] == 0)
         chosen = jnp.where(settled, chosen, later)
     at_bound = (chosen[0] <= 1.001 * _SHORTEST) | (chosen[0] >= 0.999 * _LONGEST * length)
     return _Decay(chosen, 1 - seen[1], 1 - seen[0], at_bound.astype(seen.dtype))
 
 
-def _best_length(shape, grid, row, weight):
-    """Least squares of an amplitude times a shape: from the best of a grid by Newton's steps on the slope of the sum
-    of squares, which unlike its value is not flat, up to rounding, about the minimum."""
+def _best_length(
+    shape: Callable[[Float[Array, ""]], Float[Array, " lags"]],
+    grid: Float[np.ndarray, " places"],
+    row: Float[Array, " lags"],
+    weight: Float[Array, " lags"],
+) -> Float[Array, ""]:
+    """Least squares of an amplitude times a shape, from the best of a grid by Newton's steps.
+
+    The steps use the slope of the sum of squares. Its value is flat about the minimum, up to rounding.
+    """
 
     def moments(log_length):
         column = shape(log_length)
@@ -140,13 +176,13 @@ def _best_length(shape, grid, row, weight):
         (cross, norm), (cross_slope, norm_slope) = jax.jvp(moments, (log_length,), (jnp.ones_like(log_length),))
         return cross_slope - cross * norm_slope / (2 * norm)
 
-    grid = jnp.asarray(grid, row.dtype)
-    cross, norm = jax.vmap(moments)(grid)
+    places = jnp.asarray(grid, row.dtype)
+    cross, norm = jax.vmap(moments)(places)
     best = jnp.argmax(jnp.where(cross > 0, jnp.square(cross) / norm, 0))
-    low, high = grid[jnp.maximum(best - 1, 0)], grid[jnp.minimum(best + 1, len(grid) - 1)]
+    low, high = places[jnp.maximum(best - 1, 0)], places[jnp.minimum(best + 1, len(grid) - 1)]
 
     def step(_, log_length):
         here, bend = jax.jvp(slope, (log_length,), (jnp.ones_like(log_length),))
         return jnp.clip(jnp.where(bend < 0, log_length - here / jnp.where(bend < 0, bend, 1), log_length), low, high)
 
-    return jnp.exp(jax.lax.fori_loop(0, 8, step, grid[best]))
+    return jnp.exp(jax.lax.fori_loop(0, 8, step, places[best]))

@@ -1,15 +1,18 @@
-"""What every estimate of a field's correlations is made of: centred samples, their structure factor, the jackknife."""
+"""The steps that all estimates of a field's correlations share: centering, the structure factor and the jackknife."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from jaxphase.detect.batched import check_choice
 
 
-def as_field(field, axes, periodic, blocks):
-    """The checked field as floats, and the number of blocks that its samples allow."""
+def as_field(field: ArrayLike, axes: int, periodic: bool, blocks: int) -> tuple[Float[Array, "*batch"], int]:
+    """The field as floats after a check, and the number of blocks that its samples allow."""
     field = jnp.asarray(field)
     check_choice("axes", axes, (1, 2))
     check_choice("periodic", periodic, (True, False))
@@ -20,20 +23,24 @@ def as_field(field, axes, periodic, blocks):
         raise ValueError(f"field must be real, got {field.dtype}")
     if not isinstance(blocks, int) or blocks < 2:
         raise ValueError(f"blocks must be an int of at least 2, got {blocks!r}")
-    return field.astype(jnp.promote_types(jnp.result_type(field, float), jnp.float32)), min(
-        blocks, field.shape[-axes - 1]
-    )
+    dtype = jnp.promote_types(jnp.result_type(field, float), jnp.float32)
+    return field.astype(dtype), min(blocks, field.shape[-axes - 1])
 
 
-def lifted(one_field, field, core):
-    """The function of one field over the leading axes."""
+def over_leading_axes(one_field: Callable[..., Any], field: Float[Array, "*batch"], core: int) -> Any:
+    """Apply a function of one field, the last `core` axes, over the leading axes."""
     lead = field.shape[: field.ndim - core]
     result = jax.vmap(one_field)(field.reshape(math.prod(lead), *field.shape[field.ndim - core :]))
     return jax.tree.map(lambda a: a.reshape(lead + a.shape[1:]), result)
 
 
-def centred(field):
-    """Deviations from the mean over the samples present, in units of their standard deviation; zeros if constant."""
+def centered(
+    field: Float[Array, "samples *positions"],
+) -> tuple[Float[Array, "samples *positions"], Bool[Array, " samples"], Float[Array, ""]]:
+    """Deviations from the mean over samples in units of their standard deviation, which samples are present, that unit.
+
+    The deviations of a constant field are zero.
+    """
     present = jnp.all(jnp.isfinite(field), axis=range(1, field.ndim))
     mask = present.reshape(-1, *(1,) * (field.ndim - 1))
     many = jnp.maximum(jnp.sum(present), 1)
@@ -46,12 +53,16 @@ def centred(field):
     return jnp.where(flat, 0, deviation / scale), present, scale
 
 
-def structure_factor(field, present, blocks, sizes):
-    """Unbiased connected structure factor of all samples and of all but each block, `[1 + blocks, *k]`, by the
-    transform to these sizes (more zeros than positions keep the ends apart); and which blocks have samples."""
+def structure_factor(
+    field: Float[Array, "samples *positions"], present: Bool[Array, " samples"], blocks: int, sizes: Sequence[int]
+) -> tuple[Float[Array, "estimates *waves"], Bool[Array, " blocks"]]:
+    """Unbiased connected structure factor of all samples and of all but each block, and which blocks have samples.
+
+    `sizes` are those of the transform; zero padding keeps the ends of a field apart that is not periodic.
+    """
     size = -(-len(field) // blocks)
     gap = blocks * size - len(field)
-    # Blocks of one size, as the jackknife supposes; the last ones may be empty.
+    # Blocks of one size, as the jackknife assumes; the last ones may be empty.
     field, present = jnp.pad(field, [(0, gap)] + [(0, 0)] * (field.ndim - 1)), jnp.pad(present, (0, gap))
     waves = jnp.fft.rfftn(field, sizes, axes=range(1, field.ndim))
 
@@ -68,9 +79,13 @@ def structure_factor(field, present, blocks, sizes):
     return (mean_square - square_mean) * many / jnp.maximum(many - 1, 1), used
 
 
-def jackknife(values, used, *, correct):
-    """Estimate and standard error from `values` `[1 + blocks, ...]`, that of all samples first; the estimate less its
-    bias of order one over the samples if correct (Quenouille 1956; Efron 1982, The Jackknife)."""
+def jackknife(
+    values: Float[Array, "estimates *shape"], used: Bool[Array, " blocks"], *, correct: bool
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    """Estimate and standard error from the value of all samples and those without each block.
+
+    With `correct` the bias of order 1 / samples is subtracted (Quenouille 1956; Efron 1982, The Jackknife).
+    """
     used = used.reshape(-1, *(1,) * (values.ndim - 1))
     many = jnp.maximum(jnp.sum(used), 2)
     mean = jnp.sum(jnp.where(used, values[1:], 0), axis=0) / many

@@ -72,9 +72,9 @@ def test_few_points_are_not_overfitted():
 
 def test_a_drift_is_seen_and_without_one_seldom():
     rng = np.random.default_rng(1)
-    still = [crossings(*family(rng)).drift_p for _ in range(200)]
+    still = [crossings(*family(rng)).drift_p_value for _ in range(200)]
     assert np.mean(np.array(still) < 0.05) < 0.11
-    moving = [crossings(*family(rng, correction=3.0)).drift_p for _ in range(50)]
+    moving = [crossings(*family(rng, correction=3.0)).drift_p_value for _ in range(50)]
     assert np.mean(np.array(moving) < 0.05) > 0.9
 
 

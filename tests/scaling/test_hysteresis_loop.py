@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from jaxphase.scaling.hysteresis import hysteresis
+from jaxphase.scaling import hysteresis
 from jaxphase.systems.linear_learning import gradient_flow, spinodal_decay, upper_product
 
 CONTROL = np.linspace(0, 1, 41)
@@ -36,7 +36,7 @@ def test_the_width_of_a_loop_is_in_its_interval_and_no_loop_is_none(fall):
     assert sum(one.p_value < 0.05 for one in none) <= 7  # more have a probability of 2e-3
     assert sum(np.isfinite(one.low) for one in none) <= 7
     up, down = branches(rng, 0.2, fall=fall)
-    assert [hysteresis(CONTROL, up, down, least=w).p_value < 0.05 for w in (0.1, 0.3)] == [True, False]
+    assert [hysteresis(CONTROL, up, down, tolerance=w).p_value < 0.05 for w in (0.1, 0.3)] == [True, False]
     ahead = hysteresis(CONTROL, *reversed(branches(rng, 0.2, fall=fall)))
     assert ahead.width == pytest.approx(-0.2, abs=0.05) and ahead.p_value > 0.99
 
@@ -68,7 +68,7 @@ def test_three_layers_have_the_loop_of_their_spinodals_and_two_have_none():
     two = hysteresis(decay, *ends(2, decay))
     assert two.status == 0 and abs(two.width) < 1e-4 and two.p_value > 0.9 and np.isnan([two.low, two.high]).all()
     # Weights that are not quite at rest do lag, by less than anyone could call a loop.
-    assert hysteresis(decay, *ends(2, decay), least=0.0).p_value < 0.05
+    assert hysteresis(decay, *ends(2, decay), tolerance=0.0).p_value < 0.05
 
 
 def test_order_of_controls_and_missing_values_do_not_matter():
