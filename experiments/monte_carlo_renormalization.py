@@ -28,7 +28,7 @@ import jax.numpy as jnp  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402
 
 from jaxphase.rg.linearization import critical_exponents, linearized  # noqa: E402
-from jaxphase.scaling.universality import identify_universality_class  # noqa: E402
+from jaxphase.scaling import identify_universality_class  # noqa: E402
 from jaxphase.systems import ising  # noqa: E402
 from jaxphase.systems.block_spins import EVEN_OPERATORS, ODD_OPERATORS, even_operators, majority, odd_operators  # noqa: E402
 

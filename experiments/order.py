@@ -88,7 +88,7 @@ def crossover(rng: np.random.Generator, seeds: int) -> tuple:
 
 
 def split_crossover(rng: np.random.Generator, seeds: int) -> tuple:
-    """Outcomes in two heaps whose odds turn over the same range of controls at every size, which may shift."""
+    """Bimodal outcomes whose odds change over the same range of controls at every size, which may shift."""
     size, control, _ = circumstances(rng)
     shift = rng.choice([0, 0.05]) * np.log(size[:, None] / size[0])
     odds = 1 / (1 + np.exp(-rng.uniform(5, 15) * (control - shift)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxphase.rg.linearization import critical_exponents, linearized
-from jaxphase.scaling.universality import identify_universality_class
+from jaxphase.scaling import identify_universality_class
 from jaxphase.systems import ising
 from jaxphase.systems.block_spins import even_operators, majority, odd_operators
 

@@ -86,7 +86,7 @@ def test_the_length_diverges_as_the_inverse_of_the_distance_or_of_its_square():
     critical = critical_line(jnp.tanh, 0.05**0.5).sigma_w ** 2
     distance = np.array([-0.05, -0.03, -0.02, 0.02, 0.03, 0.05])
     length = fixed_point(jnp.tanh, np.sqrt(critical + distance), 0.05**0.5).length
-    fit = fit_correlation_exponent(critical + distance, length, 0.01 * length, critical)
+    fit = fit_correlation_exponent(critical + distance, length, 0.01 * length, critical=critical)
     assert fit.nu == pytest.approx(1, abs=0.03)
     # Both sides alike: chi at c* lies as far below one as chi_1 above.
     assert fit.amplitude[0] == pytest.approx(float(fit.amplitude[1]), rel=0.1)

@@ -137,7 +137,7 @@ def test_tanh_is_critical_where_mean_field_theory_says():
     line = np.polyfit(square, np.log(found.chi), 2, w=found.chi / found.chi_se)
     crossing = np.roots(line)
     assert np.min(np.abs(crossing / critical - 1)) < 0.02
-    fit = fit_correlation_exponent(square, np.abs(found.length), found.length_se, critical)
+    fit = fit_correlation_exponent(square, np.abs(found.length), found.length_se, critical=critical)
     assert abs(fit.nu - 1) < 3 * fit.nu_se
     assert fit.nu_se < 0.25
 
