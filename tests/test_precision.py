@@ -60,4 +60,4 @@ def test_networks_are_coarse_grained_and_coupled_in_full():
     fine, like = recipe.build(8, None), recipe.build(4, None)
     rows = recipe.source.splits.train[:32]
     assert_in_full(products(lambda rows: jax.tree.leaves(coarse_grain(fine, like, rows).kept), rows))
-    assert_in_full(products(lambda rows: couplings(fine, rows, jax.random.key(0)), rows))
+    assert_in_full(products(lambda rows: couplings(fine, rows, key=jax.random.key(0)), rows))

@@ -16,7 +16,7 @@ from jaxphase.cli.shared import File, New, Number, Spec, Whole
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml
 from jaxphase.errors import InputError
 
-# What half a minute has time for: a row of the figure each.
+# The metrics that half a minute has time for.
 QUICK = (
     *("train_loss", "val_loss", "accuracy", "probe_cross_entropy", "mutual_information"),
     *("effective_rank", "generalization_gap", "effective_capacity"),
@@ -24,11 +24,11 @@ QUICK = (
 
 
 def quickstart(*, out: Path = Path("quickstart"), resume: bool = False) -> None:
-    """Train a family of models on handwritten digits, look for its transition, draw it.
+    """Train a family of models on handwritten digits, look for its transition, and draw it.
 
     Args:
         out: New folder for results.
-        resume: Go on with the sweep in that folder.
+        resume: Continue the sweep in that folder.
     """
     config = PhaseTransitionConfig()
     _sweep(config.sweep(metrics=QUICK), config, out, resume)
@@ -44,10 +44,10 @@ def sweep(
     """Train and analyze the grid of a TOML spec, or that of the quickstart.
 
     Args:
-        spec: TOML file with tables [sweep] and [phase_transition], which flags take precedence over.
-        settings: Fields of the spec, with their values in the file, or in the quickstart.
+        spec: TOML file with tables [sweep] and [phase_transition]; flags replace what it says.
+        settings: Fields of the spec, by default as the file or the quickstart has them.
         out: New folder for results; by default the name of the spec without its ending, or "sweep".
-        resume: Go on with the sweep in that folder.
+        resume: Continue the sweep in that folder.
     """
     _sweep(*_read(spec, settings), out or Path(spec.stem if spec else "sweep"), resume)
 
@@ -57,11 +57,11 @@ def plan(
     *,
     settings: tyro.conf.OmitArgPrefixes[Settings] = QUICKSTART,
 ) -> None:
-    """Print what a spec would train, in which buckets, and about how long it would take; train nothing.
+    """Print what a TOML spec, or the quickstart, would train and how long it would take; train nothing.
 
     Args:
-        spec: TOML file with tables [sweep] and [phase_transition]; by default that of the quickstart.
-        settings: Fields of the spec, with their values in the file, or in the quickstart.
+        spec: TOML file with tables [sweep] and [phase_transition]; flags replace what it says.
+        settings: Fields of the spec, by default as the file or the quickstart has them.
     """
     chosen, _ = _read(spec, settings)
     shared.start_jax()
@@ -113,11 +113,11 @@ def rg(
 
     Args:
         sweep: Folder of a sweep.
-        steps: How often to halve; by default the renormalization_steps of its spec.
+        steps: How often to halve the models; by default the renormalization_steps of the spec.
         space: Halve the resolution of images, or the number of tokens, with every step too.
-        data_size: Of the models, by default the most that the sweep has.
-        learning_rate: Of the models; needed if the sweep has several.
-        out: New folder for results; by default rg in that of the sweep.
+        data_size: Training samples of the models; by default the most that the sweep has.
+        learning_rate: Learning rate of the models; needed if the sweep has several.
+        out: New folder for results; by default the folder rg in that of the sweep.
     """
     folder = shared.new(out or sweep / "rg")
     if steps is not None and steps < 1:
@@ -131,7 +131,7 @@ def rg(
 
     with shared.bar() as tell:
         options = {"space": space, "data_size": data_size, "learning_rate": learning_rate}
-        dataset = renormalize(sweep, steps or 0, **options, progress=tell)
+        dataset = renormalize(sweep, steps, **options, progress=tell)
     family = follow(dataset)
 
     def fill(folder: Path) -> None:
@@ -173,6 +173,7 @@ def with_defaults(words: list[str]) -> dict[str, Callable[..., None]]:
 
 
 def _sweep(spec: SweepSpec, config: PhaseTransitionConfig, out: Path, resume: bool) -> None:
+    """Train a grid, and judge its curves."""
     along = _along(spec)
     shared.start_jax()
     from jaxphase.sweep import run

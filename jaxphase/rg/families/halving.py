@@ -1,49 +1,94 @@
-"""Renormalization of a trained family: every model of a sweep halved again and again, measured at every step."""
+"""Renormalization of a trained family: every model of a sweep is halved again and again, and measured at every step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float, Num, PyTree
 
-from jaxphase import rg
 from jaxphase.config import to_toml
 from jaxphase.data import Source, Splits
 from jaxphase.errors import InputError
-from jaxphase.evaluate import prepare_features
+from jaxphase.evaluate import PreparedFeatures, prepare_features
 from jaxphase.models import count_parameters
 from jaxphase.models.layers import PerModel
 from jaxphase.rg.networks import blocks
+from jaxphase.rg.networks.coarse_graining import coarse_grain
+from jaxphase.rg.networks.couplings import Couplings, couplings
+from jaxphase.rg.networks.surgery import Settings
 from jaxphase.runtime.mesh import EVERYWHERE, LANES, copy_everywhere, device_memory, lane_mesh, pad_rows, spread
 from jaxphase.sweep import Recipe, Trained, load, make_recipe
 from jaxphase.sweep.measuring import EVALUATION_SEED, Metrics, evaluation_losses, probe_lane, represent
 from jaxphase.sweep.rows import held_out_rows, with_partners
 
-# What directions are chosen by, and whether means and variances are restored.
-VARIANTS = {"activations": ("activations", True), "not rescaled": ("activations", False), "weights": ("weights", True)}
-_ACTIVATIONS = 16  # arrays as large as the widest layer's activations that a step holds, about
+# How units are chosen, and whether means and variances are restored.
+VARIANTS = {
+    "activations": Settings("activations", rescale=True),
+    "not rescaled": Settings("activations", rescale=False),
+    "weights": Settings("weights", rescale=True),
+}
+# About so many arrays as large as the activations of the widest layer are in memory during a step.
+_ACTIVATIONS = 16
 
 
 class Scale(NamedTuple):
-    """One step of a renormalization: the recipe at its resolution, its data on the devices, what its models read of
-    the rows that directions are chosen on, and the widths of its models."""
+    """What models are after a number of halvings.
+
+    Attributes:
+        recipe: The recipe at the resolution of this step.
+        splits: Its data, on every device.
+        inputs: Inputs of models on the rows that units are chosen on and couplings measured on, on every device.
+        widths: Widths of the models, `[lanes]`.
+    """
 
     recipe: Recipe
     splits: Splits
-    inputs: Array
+    inputs: Num[Array, "n numbers"]
     widths: tuple[int, ...]
+
+
+class Programs(NamedTuple):
+    """What a step runs, jitted over lanes; steps of one resolution share it, as all are padded to one width.
+
+    Attributes:
+        coarsen: By variant, from (params, per_model, coarse per_model) and inputs to (params, kept, restored).
+        measure: From (params, per_model) and splits to (loss, features prepared for a probe).
+        probe: From prepared features and splits to metrics.
+        couple: From (params, per_model) and inputs to couplings.
+    """
+
+    coarsen: dict[str, Callable]
+    measure: Callable
+    probe: Callable
+    couple: Callable
+
+
+class Measured(NamedTuple):
+    """What was measured after each halving, of all lanes.
+
+    Attributes:
+        metrics: By variant, the metrics of each scale.
+        kept: Of the first variant, for each scale but the first, the share of the variance that a reduction has kept.
+        restored: For each scale but the first, the scale that activations had before it was restored.
+        couplings: Of the first variant, the couplings of each scale.
+    """
+
+    metrics: dict[str, list[Metrics]]
+    kept: list[dict[str, Float[np.ndarray, " lanes"]]]
+    restored: list[dict[str, Float[np.ndarray, " lanes"]]]
+    couplings: list[Couplings]
 
 
 def renormalize(
     folder: str | Path,
-    steps: int = 0,
+    steps: int | None = None,
     *,
     space: bool = False,
     data_size: int | None = None,
@@ -52,52 +97,78 @@ def renormalize(
     variants: tuple[str, ...] = tuple(VARIANTS),
     progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> xr.Dataset:
-    """Halve the hidden units of every model of a finished sweep, `steps` times, and measure the models that come out.
+    """Halve the hidden units of every model of a finished sweep, again and again, and measure the smaller models.
 
-    steps: by default the sweep's `renormalization_steps`. space=True: images lose half of their resolution with every
-    step too, and sequences half of their tokens. data_size, learning_rate: of the models, by default the most and the
-    only one. rows: of the training data, on which directions are chosen and couplings measured. variants: how
-    directions are chosen, names of VARIANTS; couplings are those of the first. progress is told what is done and which
-    share of all.
+    Args:
+        folder: Folder of the sweep.
+        steps: How often to halve; by default the sweep's `renormalization_steps`.
+        space: Whether each step also halves the resolution of images, or the number of tokens.
+        data_size: Data size of the models; by default the largest of the sweep.
+        learning_rate: Learning rate of the models; needed if the sweep has several.
+        rows: Number of training rows on which units are chosen and couplings measured.
+        variants: How units are chosen, names in `VARIANTS`; couplings are those of the first.
+        progress: Called with what is being done and the share of all that is done.
 
-    Returns a Dataset with dims (size, seed, scale), scale the step from 0 on, and layer and rank where it says:
-    params and width (size, scale), counted; loss, accuracy, probe_cross_entropy and mutual_information on held-out
-    rows (variant, size, seed, scale); kept and restored (reduction, size, seed, scale), the share of the variance that
-    a step has kept and the scale that activations had before it was restored; and the couplings of `rg.Couplings`
-    (size, seed, scale, layer). Models that have diverged are NaN. Sizes too narrow to be halved so often are left out,
-    and listed in the attribute left_out.
+    Returns:
+        A Dataset with dimensions (size, seed, scale), scale being the number of halvings, and for some variables
+        variant, reduction, layer and rank. It holds `params` and `width`; `loss`, `accuracy`, `probe_cross_entropy` and
+        `mutual_information` on held-out rows, by variant; `kept` and `restored`, by reduction; and the fields of
+        `rg.Couplings`, by layer. Models that diverged are NaN. Sizes too narrow to be halved so often are left out, and
+        listed in the attribute `left_out`.
 
-    Raises InputError for a folder without a finished sweep, and if no model is wide enough.
+    Raises:
+        InputError: If there is no finished sweep, no model is wide enough, or an option is not valid.
+
+    Example:
+        >>> dataset = jaxphase.rg.renormalize("quickstart", 2)
+        >>> jaxphase.rg.follow(dataset).flows[0].kind
     """
     for variant in variants:
         if variant not in VARIANTS:
             raise InputError(f"an entry of variants is {variant!r}: choose from {', '.join(VARIANTS)}.")
     trained = load(folder, data_size=data_size, learning_rate=learning_rate)
-    steps = steps or trained.config.renormalization_steps
-    trained = _wide_enough(trained, steps)
-    mesh = lane_mesh()
+    steps = trained.config.renormalization_steps if steps is None else steps
+    if steps < 1:
+        raise InputError(f"steps is {steps}: give a whole number of at least 1.")
+    trained, mesh = _wide_enough(trained, steps), lane_mesh()
     scales = _scales(trained, steps, space, rows, mesh)
-    programs, found = _programs(scales, trained.width, mesh), {}
     run = partial(_over_lanes, mesh, _at_once(trained, rows))
+    measured = _measure_all(trained, scales, _programs(scales, trained.width, mesh), run, variants, progress)
+    progress("done", 1.0)
+    return _as_dataset(trained, scales, measured)
+
+
+def _measure_all(
+    trained: Trained,
+    scales: list[Scale],
+    programs: list[Programs],
+    run: Callable,
+    variants: tuple[str, ...],
+    progress: Callable[[str, float], None],
+) -> Measured:
+    """Halve and measure all models, in every variant; `run(program, lanes, shared)` runs a program over all lanes."""
+    measured = Measured({variant: [] for variant in variants}, [], [], [])
     for number, variant in enumerate(variants):
         lanes = trained.params, trained.per_model
         for step, (scale, program) in enumerate(zip(scales, programs, strict=True)):
             progress(f"{variant}, step {step}", (number + step / len(scales)) / len(variants))
             if step:
-                after = _per_model(scale)
-                seen = scales[step - 1].inputs, scale.inputs
-                params, *found[variant, "kept", step] = run(program.coarsen[variant], (*lanes, after), seen)
-                lanes = params, after
+                per_model = _per_model(scale)
+                inputs = scales[step - 1].inputs, scale.inputs
+                params, kept, restored = run(program.coarsen[variant], (*lanes, per_model), inputs)
+                lanes = params, per_model
+                if number == 0:
+                    measured.kept.append(kept)
+                    measured.restored.append(restored)
             loss, prepared = run(program.measure, lanes, scale.splits)
-            found[variant, "metrics", step] = loss | run(program.probe, prepared, scale.splits)
-            if not number:
-                found["couplings", step] = run(program.couple, lanes, scale.inputs)
-    progress("done", 1.0)
-    return _label(trained, scales, variants, found)
+            measured.metrics[variant].append(loss | run(program.probe, prepared, scale.splits))
+            if number == 0:
+                measured.couplings.append(run(program.couple, lanes, scale.inputs))
+    return measured
 
 
 def _wide_enough(trained: Trained, steps: int) -> Trained:
-    """The lanes that can be halved so often: one unit, normalised by itself, would say nothing."""
+    """The lanes that keep more than one unit after all halvings: a single unit, normalized, carries no information."""
     wide = [_halved(lane.width, trained.recipe.multiple, steps) > 1 for lane in trained.lanes]
     if not any(wide):
         raise InputError(
@@ -112,14 +183,15 @@ def _wide_enough(trained: Trained, steps: int) -> Trained:
 
 
 def _halved(width: int, multiple: int, steps: int) -> int:
+    """A width after so many halvings, each rounded down to a multiple."""
     for _ in range(steps):
         width = width // 2 // multiple * multiple
     return width
 
 
 def _scales(trained: Trained, steps: int, space: bool, rows: int, mesh: jax.sharding.Mesh) -> list[Scale]:
-    """What models of every step are, and what they see."""
-    recipe, spec, found = trained.recipe, trained.spec, []
+    """Recipe, data and widths of every step."""
+    recipe, spec, scales = trained.recipe, trained.spec, []
     splits = recipe.source.splits
     splits = splits._replace(train=splits.train[: max(rows, spec.batch_size)])
     for step in range(steps + 1):
@@ -129,23 +201,22 @@ def _scales(trained: Trained, steps: int, space: bool, rows: int, mesh: jax.shar
         chosen = splits.train[with_partners(recipe, jnp.arange(len(splits.train)), len(splits.train))]
         inputs = recipe.objective.inputs(jnp.asarray(chosen), key=jax.random.key(EVALUATION_SEED))
         widths = tuple(_halved(lane.width, recipe.multiple, step) for lane in trained.lanes)
-        on_devices = copy_everywhere((splits, inputs), mesh)
-        found.append(Scale(recipe, *on_devices, widths=widths))
-    return found
+        scales.append(Scale(recipe, copy_everywhere(splits, mesh), copy_everywhere(inputs, mesh), widths))
+    return scales
 
 
 def _block_source(source: Source, step: int) -> Source:
     """The same data at half the resolution."""
     key = jax.random.fold_in(jax.random.key(EVALUATION_SEED), step)
     rows = {
-        name: np.asarray(blocks.block_rows(jnp.asarray(getattr(source.splits, name)), source.layout, key))
+        name: np.asarray(blocks.block_rows(jnp.asarray(getattr(source.splits, name)), source.layout, key=key))
         for name in ("train", "validation", "probe")
     }
     return source._replace(splits=source.splits._replace(**rows), layout=blocks.block_layout(source.layout))
 
 
 def _at_half_resolution(trained: Trained, recipe: Recipe, source: Source) -> Recipe:
-    """The recipe on blocks: squares that a model reads, or that are hidden from it, have half the side."""
+    """The recipe for rows of blocks; patches that a model reads, or that an objective masks, have half the side."""
     spec, model = trained.spec, recipe.build(recipe.multiple, None)
     side = getattr(getattr(model, "stem", None), "side", None)
     family = {"patch": max(side // 2, 1)} if side else {}
@@ -163,148 +234,156 @@ def _at_half_resolution(trained: Trained, recipe: Recipe, source: Source) -> Rec
 
 
 def _per_model(scale: Scale) -> nnx.State:
-    """The numbers of every model of a step that are not trained, [lanes, ...]."""
+    """The numbers of every model that are not trained, `[lanes, ...]`."""
     states = {width: nnx.state(scale.recipe.build(width, None), PerModel) for width in set(scale.widths)}
     return jax.tree.map(lambda *leaves: np.stack(leaves), *(states[width] for width in scale.widths))
 
 
-class Programs(NamedTuple):
-    """What a step runs, jitted over lanes; steps of one resolution share them, as all are padded to one width."""
-
-    coarsen: dict[str, Callable]  # variant: (params, per_model, coarse per_model), inputs -> params, kept, restored
-    measure: Callable  # (params, per_model), splits -> loss, PreparedFeatures
-    probe: Callable  # PreparedFeatures, splits -> metrics
-    couple: Callable  # (params, per_model), inputs -> Couplings
-
-
 def _programs(scales: list[Scale], width: int, mesh: jax.sharding.Mesh) -> list[Programs]:
-    """Those that make the models of a step and measure them.
+    """The programs of every step.
 
-    A core takes its lanes one after the other: a batch of decompositions shares XLA's threads with the programs that
-    wait for it, which was seen to hang for ever (jax 0.10.2).
+    A core takes its lanes one after the other, as a batch of decompositions on a CPU can hang (see `jaxphase.linalg`).
     """
     on_cpu = jax.default_backend() == "cpu"
     options = {"xla_backend_optimization_level": 1} if on_cpu else {}
 
-    def over_lanes(function, *static):
+    def over_lanes(function: Callable, *static: Any) -> Callable:
         def lifted(lanes, shared):
             one = partial(function, *static)
             if on_cpu:
                 return jax.lax.map(lambda lane: one(lane, shared), lanes)
             return jax.vmap(one, in_axes=(0, None))(lanes, shared)
 
-        specs = {"in_specs": (LANES, EVERYWHERE), "out_specs": LANES, "check_vma": False}
-        return jax.jit(jax.shard_map(lifted, mesh=mesh, **specs), compiler_options=options)
+        sharded = jax.shard_map(lifted, mesh=mesh, in_specs=(LANES, EVERYWHERE), out_specs=LANES, check_vma=False)
+        return jax.jit(sharded, compiler_options=options)
 
-    made: list[Programs] = []
+    programs: list[Programs] = []
     for before, scale in zip([scales[0], *scales], scales, strict=False):
-        if made and scale.recipe is before.recipe:
-            made.append(made[-1])
+        if programs and scale.recipe is before.recipe:
+            programs.append(programs[-1])
             continue
-        recipe = scale.recipe
         fine, like = (one.recipe.build(width, None) for one in (before, scale))
-        coarsen = {name: over_lanes(_coarsen, fine, like, *settings) for name, settings in VARIANTS.items()}
-        probe = over_lanes(_probe, recipe.source.classes)
-        made.append(Programs(coarsen, over_lanes(_measure, like, recipe), probe, over_lanes(_couple, like)))
-    return made
+        programs.append(
+            Programs(
+                coarsen={name: over_lanes(_coarsen, fine, like, settings) for name, settings in VARIANTS.items()},
+                measure=over_lanes(_measure, like, scale.recipe),
+                probe=over_lanes(_probe, scale.recipe.source.classes),
+                couple=over_lanes(_couple, like),
+            )
+        )
+    return programs
 
 
 def _merge(template: nnx.Module, params: nnx.State, per_model: nnx.State) -> nnx.Module:
+    """A model of the template's form with these numbers."""
     return nnx.merge(nnx.graphdef(template), params, per_model)
 
 
-def _coarsen(fine: nnx.Module, like: nnx.Module, method: str, rescale: bool, lane, inputs):
-    params, per_model, after = lane
+def _coarsen(
+    fine: nnx.Module,
+    like: nnx.Module,
+    settings: Settings,
+    lane: tuple[nnx.State, nnx.State, nnx.State],
+    inputs: tuple[Num[Array, "n numbers"], Num[Array, "n coarse_numbers"]],
+) -> tuple[nnx.State, dict[str, Float[Array, ""]], dict[str, Float[Array, ""]]]:
+    """The weights of a halved model, and of each reduction the share of variance kept and the scale to restore."""
+    params, per_model, coarse_per_model = lane
     empty = jax.tree.map(jnp.asarray, nnx.state(like, nnx.Param))
-    models = _merge(fine, params, per_model), _merge(like, empty, after)
-    coarse = rg.coarse_grain(*models, *inputs, method=method, rescale=rescale)
+    model, smaller = _merge(fine, params, per_model), _merge(like, empty, coarse_per_model)
+    coarse = coarse_grain(model, smaller, *inputs, method=settings.method, rescale=settings.rescale)
     return nnx.state(coarse.model, nnx.Param), coarse.kept, coarse.scale
 
 
 @jax.default_matmul_precision("highest")
-def _measure(template: nnx.Module, recipe: Recipe, lane, splits: Splits):
+def _measure(
+    template: nnx.Module, recipe: Recipe, lane: tuple[nnx.State, nnx.State], splits: Splits
+) -> tuple[Metrics, PreparedFeatures]:
+    """The held-out loss of a model, and its features prepared for a probe."""
     model = _merge(template, *lane)
     (loss,) = evaluation_losses(recipe, model, held_out_rows(recipe, splits))
-    features = represent(recipe, model, jnp.concatenate([splits.validation, splits.probe]))
-    features, fitted = jnp.split(features, [len(splits.validation)])
-    return {"loss": loss}, prepare_features(fitted, features)
+    rows = jnp.concatenate([jnp.asarray(splits.validation), jnp.asarray(splits.probe)])
+    features, probe_features = jnp.split(represent(recipe, model, rows), [len(splits.validation)])
+    return {"loss": loss}, prepare_features(probe_features, features)
 
 
-def _probe(classes: int, prepared, splits: Splits) -> Metrics:
+def _probe(classes: int, prepared: PreparedFeatures, splits: Splits) -> Metrics:
+    """What a probe reads from features."""
     return probe_lane((), classes, prepared, splits)
 
 
-def _couple(template: nnx.Module, lane, inputs: Array) -> rg.Couplings:
-    return rg.couplings(_merge(template, *lane), inputs, jax.random.key(EVALUATION_SEED))
+def _couple(template: nnx.Module, lane: tuple[nnx.State, nnx.State], inputs: Num[Array, "n numbers"]) -> Couplings:
+    """The couplings of a model."""
+    return couplings(_merge(template, *lane), inputs, key=jax.random.key(EVALUATION_SEED))
 
 
 def _at_once(trained: Trained, rows: int) -> int:
-    """Lanes whose activations fit the memory of the devices together."""
+    """Number of lanes whose activations fit into the memory of the devices together."""
     positions = -(-trained.recipe.positions // trained.recipe.batch_size)
     lane = 4 * rows * positions * trained.width * _ACTIVATIONS
     return max(int(device_memory() // lane), 1) * jax.device_count()
 
 
-def _over_lanes(mesh: jax.sharding.Mesh, at_once: int, program: Callable, lanes, shared):
-    """What a program gives for trees [lanes, ...], as many lanes at a time as there is memory for."""
+def _over_lanes(mesh: jax.sharding.Mesh, at_once: int, program: Callable, lanes: PyTree, shared: PyTree) -> Any:
+    """The results of a program for trees `[lanes, ...]`, computed for as many lanes at a time as memory holds."""
     count = len(jax.tree.leaves(lanes)[0])
     groups = -(-count // at_once)
     devices = jax.device_count()
     size = -(-count // (groups * devices)) * devices
-    found = []
+    results = []
     for first in range(0, count, size):
         group = jax.tree.map(lambda leaf, first=first: pad_rows(np.asarray(leaf)[first : first + size], size), lanes)
-        found.append(jax.device_get(program(spread(group, mesh), shared)))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
+        results.append(jax.device_get(program(spread(group, mesh), shared)))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *results)
 
 
-def _label(trained: Trained, scales: list[Scale], variants: tuple[str, ...], found: dict) -> xr.Dataset:
-    """Everything with named dimensions; lanes are in order of size and seed."""
+def _as_dataset(trained: Trained, scales: list[Scale], measured: Measured) -> xr.Dataset:
+    """All measurements with named dimensions; lanes are in order of size and seed."""
     sizes = sorted({lane.size for lane in trained.lanes})
-    seeds, steps = len(trained.lanes) // len(sizes), range(len(scales))
-    alive = np.where(trained.diverged_at < 0, 1.0, np.nan)
-
-    def grid(values: np.ndarray) -> np.ndarray:
-        """[sizes, seeds, ...] of [lanes, ...]."""
-        values = values * alive.reshape(-1, *[1] * (values.ndim - 1))
-        return values.reshape(len(sizes), seeds, *values.shape[1:])
-
-    def over_steps(which: Callable[[int], np.ndarray], first: int = 0) -> np.ndarray:
-        """[sizes, seeds, scale, ...], NaN before `first`."""
-        values = [grid(which(step)) for step in steps[first:]]
-        return np.stack([np.full_like(values[0], np.nan)] * first + values, axis=2)
-
-    axes = ("size", "seed", "scale")
-    variables = {}
-    for name in found[variants[0], "metrics", 0]:
-        values = [over_steps(lambda step, v=v, n=name: found[v, "metrics", step][n]) for v in variants]
-        variables[name] = ("variant", *axes), np.stack(values)
-    reductions = list(found[variants[0], "kept", 1][0])
-    for i, name in enumerate(("kept", "restored")):
-        columns = [
-            over_steps(lambda step, i=i, layer=layer: found[variants[0], "kept", step][i][layer], 1)
-            for layer in reductions
-        ]
-        variables[name] = ("reduction", *axes), np.stack(columns)
-    for name in rg.Couplings._fields:
-        dims = (*axes, "layer", "rank") if name == "eigenvalues" else (*axes, "layer")
-        variables[name] = dims, over_steps(lambda step, n=name: getattr(found["couplings", step], n))
+    seeds, reductions = len(trained.lanes) // len(sizes), list(measured.kept[0])
     widths = np.array([scale.widths[::seeds] for scale in scales]).T
     params = [
         [count_parameters(scale.recipe.build(int(width), None)) for scale, width in zip(scales, row, strict=True)]
         for row in widths
     ]
-    threshold = trained.config.criticality_threshold
-    attributes = {"spec": to_toml(trained.spec, trained.config), "criticality_threshold": threshold}
     coordinates = {
-        "variant": list(variants),
+        "variant": list(measured.metrics),
         "size": ("size", sizes, {"long_name": "requested parameters"}),
         "seed": np.arange(seeds),
-        "scale": ("scale", list(steps), {"long_name": "halvings"}),
+        "scale": ("scale", np.arange(len(scales)), {"long_name": "halvings"}),
         "reduction": reductions,
         "params": (("size", "scale"), params, {"long_name": "parameters"}),
         "width": (("size", "scale"), widths, {"long_name": "width"}),
     }
+    threshold = trained.config.criticality_threshold
+    attributes = {"spec": to_toml(trained.spec, trained.config), "criticality_threshold": threshold}
     if narrow := [size for size in trained.spec.sizes if size not in sizes]:
         attributes["left_out"] = narrow
-    return xr.Dataset(variables, coordinates, attributes)
+    return xr.Dataset(_variables(trained, measured, len(sizes), seeds), coordinates, attributes)
+
+
+def _variables(trained: Trained, measured: Measured, sizes: int, seeds: int) -> dict[str, tuple]:
+    """Dimensions and values of all variables, NaN for models that diverged."""
+    alive = np.where(trained.diverged_at < 0, 1.0, np.nan)
+    axes = ("size", "seed", "scale")
+
+    def over_scales(values: Sequence[Any]) -> np.ndarray:
+        """`[sizes, seeds, scales, ...]` of arrays `[lanes, ...]`, one for each scale."""
+        living = [value * alive.reshape(-1, *[1] * (value.ndim - 1)) for value in values]
+        return np.stack([value.reshape(sizes, seeds, *value.shape[1:]) for value in living], axis=2)
+
+    def over_steps(values: list[dict[str, np.ndarray]]) -> np.ndarray:
+        """`[reductions, sizes, seeds, scales]`, NaN at scale 0, which no step has made."""
+        unknown = np.full(len(alive), np.nan)
+        return np.stack([over_scales([unknown, *(value[name] for value in values)]) for name in values[0]])
+
+    variables: dict[str, tuple] = {}
+    by_variant = list(measured.metrics.values())
+    for name in by_variant[0][0]:
+        values = [over_scales([metrics[name] for metrics in scales]) for scales in by_variant]
+        variables[name] = ("variant", *axes), np.stack(values)
+    variables["kept"] = ("reduction", *axes), over_steps(measured.kept)
+    variables["restored"] = ("reduction", *axes), over_steps(measured.restored)
+    for name in Couplings._fields:
+        dims = (*axes, "layer", "rank") if name == "eigenvalues" else (*axes, "layer")
+        variables[name] = dims, over_scales([getattr(each, name) for each in measured.couplings])
+    return variables

@@ -270,4 +270,6 @@ def correlation_length(outputs: Float[Array, "n *positions w"], sides: tuple[int
     some = outputs[:_LENGTH_ROWS] - outputs[:_LENGTH_ROWS].mean(0)
     field = jnp.moveaxis(some, -1, 1).reshape(-1, *sides)
     # Blocks of the jackknife are whole rows, so that the order of units has no influence.
-    return correlation_lengths(field, axes=len(sides), periodic=False, blocks=_LENGTH_ROWS // 4).exponential
+    return correlation_lengths(
+        field, axes=2 if len(sides) == 2 else 1, periodic=False, blocks=_LENGTH_ROWS // 4
+    ).exponential

@@ -10,7 +10,7 @@ from jaxphase import plots
 from jaxphase.errors import InputError
 from jaxphase.rg import FlowKind, Phase
 from jaxphase.rg.families.flows import FOLLOWED, follow, write_flow
-from jaxphase.words.flows import flow_table, loss_table
+from jaxphase.words.flows import flow_grid, loss_grid
 
 SIZES, SEEDS, STEPS, LAYERS = 6, 8, 4, 2
 
@@ -104,7 +104,7 @@ def test_tables_and_files_say_what_was_found(tmp_path, dataset, family):
     assert [flow["kind"] for flow in saved["flows"]] == [flow.kind.name.lower() for flow in family.flows]
     assert saved["phase"][0][0][0] == Phase(family.phase[0, 0, 0]).name.lower()
     assert saved["flows"][0]["fixed_point"] is None and saved["linearized"]["couplings"] == list(FOLLOWED)
-    assert flow_table(family).row_count == len(family.flows) and loss_table(dataset).row_count == SIZES
+    assert len(flow_grid(family).rows) == len(family.flows) and len(loss_grid(dataset).rows) == SIZES
     plots.write_flow_figures(dataset, family, tmp_path)
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         "flow.png",
