@@ -33,15 +33,14 @@ def arrays(
     - vectors: `[n, numbers]` of floating numbers;
     - tokens: `[n, positions]` of integers from 0, or one stream `[n]` of them, cut into rows of `context`.
 
-    Images are shifted and scaled by one mean and one standard deviation of the training rows, vectors by those of each
-    column. The vocabulary is the largest token that was read plus 1. A `.npy` file is memory-mapped and only the rows
-    of the splits are read. If the training rows take more than a GB, they stay in the file: they are read once for
-    their mean, and then when a sweep asks for them.
+    Images are standardized by one mean and standard deviation of the training rows, vectors by those of each column.
+    The vocabulary is the largest token plus 1. Of a `.npy` file only the rows of the splits are read, and training rows
+    of more than a GB are read whenever a sweep needs them.
 
     Args:
         path: The file.
-        labels: A `.npy` file of labels `[n]`, integers or names. If None they are `y` in the `.npz` file. Without any
-            all rows are of one class, so that losses and spectra keep their meaning and a probe is always right.
+        labels: A `.npy` file of labels `[n]`, integers or names. If None they are `y` in the `.npz` file; without any,
+            all rows are of one class.
         train: Rows to train on; all the rest if None.
         probe: Rows to fit probes on.
         validation: Rows to measure on.
@@ -73,6 +72,14 @@ def arrays(
     order = np.random.Generator(np.random.Philox(seed)).permutation(len(x))[: probe + validation + n]
     probe_index, validation_index, train_index = np.split(order, [probe, probe + validation])
     raw = [MappedRows(x, index, path) for index in (train_index, probe_index, validation_index)]
+    rows, vocabulary = _prepared(raw, kind)
+    kept: Any = rows[0] if 4 * math.prod(rows[0].shape) > LARGE else rows[0][:]
+    splits = Splits(kept, rows[1][:], classes[probe_index], rows[2][:], classes[validation_index])
+    return Source(splits, Layout(kind, shape, vocabulary), count)
+
+
+def _prepared(raw: list["MappedRows"], kind: str) -> tuple[list["MappedRows"], int]:
+    """Standardize rows by the first of the splits, or find the vocabulary of tokens (0 for others)."""
     if kind == "tokens":
         vocabulary = 1 + int(max(block.max() for rows in raw for block in rows.blocks()))
         prepare = lambda rows: rows.astype(np.int32)  # noqa: E731
@@ -80,10 +87,7 @@ def arrays(
         vocabulary, (mean, std) = 0, mean_and_std(raw[0], 0 if kind == "vector" else None)
         std = np.where(std > 0, std, 1)  # a feature that never varies becomes 0
         prepare = lambda rows: ((rows - mean) / std).astype(np.float32)  # noqa: E731
-    train_rows, probe_rows, validation_rows = (MappedRows(x, rows.which, path, prepare) for rows in raw)
-    kept: Any = train_rows if 4 * math.prod(train_rows.shape) > LARGE else train_rows[:]
-    splits = Splits(kept, probe_rows[:], classes[probe_index], validation_rows[:], classes[validation_index])
-    return Source(splits, Layout(kind, shape, vocabulary), count)
+    return [MappedRows(rows.x, rows.which, rows.path, prepare) for rows in raw], vocabulary
 
 
 class MappedRows:

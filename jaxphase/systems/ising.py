@@ -6,6 +6,7 @@ grows like L**2.17. `kaufman` gives the exact mean energy and heat capacity, at 
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -96,8 +97,7 @@ def swendsen_wang(
 ) -> Samples:
     """Measure while whole clusters of spins flip.
 
-    Equal neighbors are bound at random, and every cluster of bound spins gets a random sign. The integrated
-    autocorrelation time is largest at K_c and grows slowly with the size.
+    Equal neighbors are bound at random, and every cluster gets a random sign. Sweeps decorrelate slowest at K_c.
 
     Args:
         coupling: K = 1 / T, 0 or positive, `[couplings]`.
@@ -108,8 +108,7 @@ def swendsen_wang(
         key: Decides bonds and signs.
         every: Measure after every so many sweeps.
         start: First spins, -1 or 1, `[couplings, replicas, L, L]`; all up if None.
-        wrapping: Whether to measure as well whether clusters wind around the torus. Near K_c the mean of this locates
-            the transition much better than a Binder cumulant of the same sweeps.
+        wrapping: Whether to measure if clusters wind around the torus, which locates K_c better than Binder cumulants.
 
     Returns:
         `Samples` with `sweeps // every` measurements.
@@ -197,9 +196,7 @@ def log_partition(coupling: Float[ArrayLike, ""], size: int) -> Float[Array, ""]
     half = size / 2 * jnp.log1p(above_one + jnp.sqrt(above_one * (2 + above_one)))
     zero = size / 2 * (2 * coupling + jnp.log(jnp.tanh(coupling)))
 
-    def log_product(halves: Float[Array, " factors"], sign: int) -> Float[Array, ""]:
-        return jnp.sum(halves + jnp.log1p(sign * jnp.exp(-2 * halves)))
-
+    log_product = lambda halves, sign: jnp.sum(halves + jnp.log1p(sign * jnp.exp(-2 * halves)))  # noqa: E731
     odd, even = half[::2], half[1::2]
     # The last product is one of sinh and so has a factor e^zero - e^-zero, which may be 0: it is two terms of the sum.
     cosh, sinh = log_product(even, 1), log_product(even, -1)
@@ -289,8 +286,7 @@ def _run(
     return jax.lax.scan(measure, state, jnp.arange(measurements))
 
 
-# The four sublattices: the black sites of even and odd rows, a and b, then the white ones, c and d, each an array
-# [..., L / 2, L / 2] without gaps.
+# The black sites of even and odd rows, a and b, then the white ones, c and d: arrays [..., L / 2, L / 2] without gaps.
 _SUBLATTICES = ((0, 0), (1, 1), (0, 1), (1, 0))
 _Sublattice = Int8[Array, "couplings replicas half half"]
 
@@ -387,9 +383,7 @@ def _run_clusters(
     return spins, seen
 
 
-def _configuration(state: tuple[Int8[Array, "*lattices L L"], Any]) -> Int8[Array, "*lattices L L"]:
-    """The spins themselves."""
-    return state[0]
+_configuration = operator.itemgetter(0)  # the spins themselves
 
 
 def _with_wrapping(state: tuple[Int8[Array, "*lattices L L"], Any]) -> tuple[Float[Array, "*lattices"], ...]:

@@ -21,7 +21,7 @@ def test_rows_are_standardised_images_none_of_them_twice():
 
 def test_pairs_show_one_character_in_two_faces():
     masters = np.zeros((len(FACES), len(CHARACTERS), 24, 24), np.float32)
-    masters += np.arange(len(FACES))[:, None, None, None] + 1  # a flat grey that tells the face
+    masters += np.arange(len(FACES))[:, None, None, None] + 1  # a flat gray that tells the face
     images, labels = draw_split(masters.reshape(-1, 24, 24), 8, 3001, (0, 0))
     face = images.reshape(-1, 8, 8)[:, 4, 4]
     np.testing.assert_array_equal(labels[:3000:2], labels[1::2])

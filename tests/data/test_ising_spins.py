@@ -18,18 +18,18 @@ def every_state(side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("temperature", [1.5, 2.2, 3.5])
-def test_energy_and_magnetisation_of_a_small_square_are_exact(temperature):
+def test_energy_and_magnetization_of_a_small_square_are_exact(temperature):
     states = every_state(4)
-    levels, magnetisation = energy(states), np.abs(states.mean(axis=(1, 2)))
+    levels, magnetization = energy(states), np.abs(states.mean(axis=(1, 2)))
     weight = np.exp(-(levels - levels.min()) / temperature)
     weight /= weight.sum()
     rng = np.random.Generator(np.random.Philox(1))
     spins = equilibrate(4, np.full(8000, temperature), 20, rng)
-    for exact, measured in ((levels, energy(spins)), (magnetisation, np.abs(spins.mean(axis=(1, 2))))):
+    for exact, measured in ((levels, energy(spins)), (magnetization, np.abs(spins.mean(axis=(1, 2))))):
         mean = weight @ exact
         error = np.sqrt(weight @ (exact - mean) ** 2 / len(spins))
         assert abs(measured.mean() - mean) < 4 * error
-    assert abs(spins.mean()) < 4 * np.sqrt(weight @ magnetisation**2 / len(spins))
+    assert abs(spins.mean()) < 4 * np.sqrt(weight @ magnetization**2 / len(spins))
 
 
 @pytest.mark.parametrize("temperature", [1.9, 3.5])
@@ -43,7 +43,7 @@ def test_energy_away_from_the_critical_point_is_onsagers(temperature):
     assert abs(per_spin.mean() - exact) < 4 * per_spin.std() / np.sqrt(len(spins))
 
 
-def test_rows_are_spins_labelled_by_temperature():
+def test_rows_are_spins_labeled_by_temperature():
     source = ising(size=8, train=200, probe=300, validation=100)
     splits = source.splits
     rows = np.concatenate([splits.train, splits.probe, splits.validation])

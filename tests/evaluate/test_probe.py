@@ -75,7 +75,7 @@ def test_splits_are_disjoint_and_complete():
 def test_the_first_step_does_not_go_beyond_all_turning_back(seed):
     # Well separated, with more classes than samples of each: an unguarded second Newton step ends at chance.
     rng = np.random.default_rng(seed)
-    centres, labels = rng.standard_normal((62, 200)), rng.integers(0, 62, (2, 400))
-    fit, test = (5 * centres[labels] + rng.standard_normal((2, 400, 200))).astype(np.float32)
+    centers, labels = rng.standard_normal((62, 200)), rng.integers(0, 62, (2, 400))
+    fit, test = (5 * centers[labels] + rng.standard_normal((2, 400, 200))).astype(np.float32)
     result = linear_probe(fit, labels[0], test, labels[1], classes=62)
     assert result.accuracy > 0.99 and result.cross_entropy < 0.1

@@ -94,7 +94,7 @@ def test_sizes_count_sites_and_those_that_are_occupied():
 
 
 def test_wrapping_is_what_a_walk_finds_and_labels_stay_the_partition():
-    # 601 lattices are more than are labelled at once, and no multiple of those that are.
+    # 601 lattices are more than are labeled at once, and no multiple of those that are.
     right, down = random_bonds((601, 7, 5), np.linspace(0.3, 0.7, 601)[:, None, None], seed=4)
     found = jax.tree.map(np.asarray, wrapping(right, down))
     walked = np.array([wraps_by_walking(*lattice) for lattice in zip(right, down, strict=True)])
