@@ -25,6 +25,7 @@ import jaxphase
 FENCE = ":" * 8
 SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Example", "References")
 HEADING = re.compile(rf"^({'|'.join(SECTIONS)}):\n((?:[ ]{{4}}.*(?:\n|$)|\n)+)", re.MULTILINE)
+SCALARS = re.escape(" | bool | number | bool | int | float | complex")
 ARRAY_LIKE = (ArrayLike, NumpyArrayLike)
 ENTRY = re.compile(r"^(\*{0,2}[\w., ]+): ", re.MULTILINE)
 
@@ -166,7 +167,8 @@ def _signature(thing: Any) -> str:
     text = _short(
         stringify_signature(signature, show_annotation=not inspect.isclass(thing), unqualified_typehints=True)
     )
-    text = re.sub(r"(\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\]", r"\1[ArrayLike, \2]", text)
+    text = re.sub(r"<(?:function .*?<lambda>|factory|.*? at 0x)[^<>]*>", "...", text)  # defaults without a short name
+    text = re.sub(rf"(\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\](?:{SCALARS})?", r"\1[ArrayLike, \2]", text)
     for union in ARRAY_LIKE:
         text = text.replace(_short(stringify_annotation(union, "smart")), "ArrayLike")
     return text
