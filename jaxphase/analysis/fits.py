@@ -84,5 +84,5 @@ def _all_detectors(
         cusum=detect.cusum(x, y),
         change_test=detect.change_test(x, y),
         mirage_test=detect.mirage_test(x, y, partner.reshape(count, -1)),
-        bootstrap=detect.bootstrap(detect.fit_sigmoid, log_x, values, jax.random.key(0)),
+        bootstrap=detect.bootstrap(detect.fit_sigmoid, log_x, values, key=jax.random.key(0)),
     )

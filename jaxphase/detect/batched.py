@@ -1,34 +1,71 @@
 """How a function of one curve becomes a detector of any number of curves.
 
-A detector's file holds the mathematics of ONE curve, a function `(x, y, weight, *, options) -> NamedTuple`. Decorated
-with `curve_detector` it becomes `(x, y, *, weight=None, options)`: leading axes broadcast like numpy's, points come in
-any order, missing points are marked by weight 0 or by anything that is not finite, and every shape is compiled once.
+The file of a detector holds the mathematics of one curve, a function `(x, y, weight, *, options) -> NamedTuple`.
+`curve_detector` lifts it to `(x, y, *, weight=None, options)`: leading axes broadcast as in NumPy, points come in any
+order, missing points have weight 0 or a value that is not finite, and each shape is compiled once.
 """
 
 import functools
 import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Concatenate, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.custom_batching import custom_vmap
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
+
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 
 
-def curve_detector(*, static=(), choices=None, per_point=(), positions=(), at_once=None):
-    """Lift a function of one curve over leading axes.
+@runtime_checkable
+class Detector(Protocol[Result_co]):
+    """A function of any number of curves, as `curve_detector` makes it."""
 
-    The function receives `x` in rising order with the missing points last. A missing point has weight 0, the `x` of the
-    last point present and the mean `y`; the weights of the others average one. Equal `x` are ordered by `y`, so that a
-    result cannot depend on the order in which points were given, not even by round-off.
+    def __call__(self, x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, **options: Any) -> Result_co:
+        """Judge curves `[..., n]`; every field of the result has their leading axes."""
+        ...
 
-    static: names of the options that are part of the program; `choices` maps such a name to its legal values.
-    per_point: names of the result fields with one entry per point, given back in the caller's order, NaN where missing.
-    positions: names of the result fields that are the index of a point, given back as an index into the caller's order.
-    at_once: how many points, of all its curves, a CPU takes at a time, all if None: a detector that goes over its
-    curves again and again is faster on as many as its cache holds.
+
+def curve_detector(
+    *,
+    static: Sequence[str] = (),
+    choices: Mapping[str, Sequence[Any]] | None = None,
+    per_point: Sequence[str] = (),
+    positions: Sequence[str] = (),
+    at_once: int | None = None,
+) -> Callable[[Callable[Concatenate[Array, Array, Array, ...], Result]], Detector[Result]]:
+    """Make a decorator that lifts a function of one curve over leading axes.
+
+    The function gets `x`, `y` and `weight` `[n]` in rising x with the missing points last. A missing point has weight
+    0, the `x` of the last point present and the mean `y`; the other weights have mean one. Points of equal `x` are
+    ordered by `y`, so that no result depends on the order in which points were given, not even by rounding.
+
+    Args:
+        static: Names of the options that are part of the program.
+        choices: The legal values of such options, by name.
+        per_point: Names of result fields with one entry a point. They come back in the caller's order, NaN at missing
+            points.
+        positions: Names of result fields that are the index of a point. They come back as indices in the caller's
+            order.
+        at_once: How many points, of all curves together, a CPU takes at a time; None takes all. A detector that passes
+            over its curves many times is faster on as many as fit into the cache.
+
+    Returns:
+        A decorator from `(x, y, weight, *, options) -> NamedTuple` to a `Detector` with the same options.
+
+    Example:
+        >>> class Range(NamedTuple):
+        ...     size: jax.Array
+        >>> @curve_detector()
+        ... def value_range(x, y, weight) -> Range:
+        ...     return Range(jnp.max(y) - jnp.min(y))
+        >>> value_range(x, y).size
     """
 
-    def decorate(one_curve):
+    def decorate(one_curve: Callable[Concatenate[Array, Array, Array, ...], Result]) -> Detector[Result]:
         @functools.partial(jax.jit, static_argnames=static)
         def all_curves(x, y, weight, **options):
             def judge(order, back, *curve):
@@ -40,35 +77,33 @@ def curve_detector(*, static=(), choices=None, per_point=(), positions=(), at_on
             return _some_at_once(jax.vmap(judge), (*orders(x, y, weight), x, y, weight), at_once)
 
         def in_callers_order(result, order, back, present):
-            restored = {
-                name: jax.vmap(lambda field, here: jnp.where(here, field, jnp.nan))(getattr(result, name), present)[
-                    back
-                ]
-                for name in per_point
-            }
+            masked = jax.vmap(lambda field, here: jnp.where(here, field, jnp.nan))
+            restored = {name: masked(getattr(result, name), present)[back] for name in per_point}
             restored |= {name: order[getattr(result, name)] for name in positions}
             return result._replace(**restored)
 
-        @functools.wraps(one_curve)
-        def detector(x, y, *, weight=None, **options):
+        def detector(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, **options: Any) -> Result:
             for name, legal in (choices or {}).items():
-                check_choice(name, options.get(name, signature.parameters[name].default), legal)
+                check_choice(name, options.get(name, parameters[name].default), legal)
             curves = as_curves(x, y, weight)
             lead, n = curves[0].shape[:-1], curves[0].shape[-1]
             result = all_curves(*(a.reshape(-1, n) for a in curves), **options)
             return jax.tree.map(lambda field: field.reshape(lead + field.shape[1:]), result)
 
-        signature = inspect.signature(one_curve)
-        detector.__signature__ = _public_signature(signature)
+        parameters = inspect.signature(one_curve).parameters
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(detector, name, getattr(one_curve, name))
         return detector
 
     return decorate
 
 
-def as_curves(x, y, weight=None):
+Curves = Float[Array, "*curves n"]
+
+
+def as_curves(x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> tuple[Curves, Curves, Curves]:
     """`x`, `y` and `weight` as floating arrays of one shape `[..., n]`, or a `ValueError` with their shapes."""
-    weight = 1.0 if weight is None else weight
-    x, y, weight = (_as_numbers(a) for a in (x, y, weight))
+    x, y, weight = (_as_numbers(a) for a in (x, y, 1.0 if weight is None else weight))
     try:
         shape = jnp.broadcast_shapes(x.shape, y.shape, weight.shape)
     except ValueError:
@@ -81,19 +116,22 @@ def as_curves(x, y, weight=None):
         if jnp.issubdtype(values.dtype, jnp.complexfloating):
             raise ValueError(f"{name} must be real, got {values.dtype}")
     dtype = jnp.promote_types(jnp.result_type(x, y, float), jnp.float32)
-    return tuple(jnp.broadcast_to(a.astype(dtype), shape) for a in (x, y, weight))
+    x, y, weight = (jnp.broadcast_to(a.astype(dtype), shape) for a in (x, y, weight))
+    return x, y, weight
 
 
-def _as_numbers(values):
-    """An array of JAX; whole numbers of NumPy as floating ones, as JAX would wrap those beyond 2**31 round."""
+def _as_numbers(values: ArrayLike) -> Shaped[Array, "..."]:
+    """A JAX array; integers of NumPy become floating first, as JAX would wrap those beyond 2**31 around."""
     if isinstance(values, jax.Array):
         return values
     values = np.asarray(values)
     return jnp.asarray(values.astype(float) if np.issubdtype(values.dtype, np.integer) else values)
 
 
-def orders(x, y, weight):
-    """How to sort curves `[batch, n]` by x with the missing points last, and how to undo it, both `[batch, n]`."""
+def orders(
+    x: Float[Array, "batch n"], y: Float[Array, "batch n"], weight: Float[Array, "batch n"]
+) -> tuple[Int[Array, "batch n"], Int[Array, "batch n"]]:
+    """How to sort curves by x with the missing points last, and how to undo it."""
     present = _present(x, y, weight)
 
     def sort():
@@ -105,8 +143,10 @@ def orders(x, y, weight):
     return jax.lax.cond(jnp.all(present) & jnp.all(x[:, 1:] > x[:, :-1]), lambda: (index, index), sort)
 
 
-def in_order(order, x, y, weight):
-    """One sanitised curve: `(present, x, y, weight)` in rising x with the missing points last."""
+def in_order(
+    order: Int[Array, " n"], x: Float[Array, " n"], y: Float[Array, " n"], weight: Float[Array, " n"]
+) -> tuple[Bool[Array, " n"], Float[Array, " n"], Float[Array, " n"], Float[Array, " n"]]:
+    """One cleaned curve: `(present, x, y, weight)` in rising x with the missing points last."""
     present = _present(x, y, weight)[order]
     count = jnp.sum(present)
     last = order[jnp.maximum(count - 1, 0)]
@@ -118,17 +158,27 @@ def in_order(order, x, y, weight):
     return present, x, y, weight
 
 
-def _present(x, y, weight):
+def _present(
+    x: Float[Array, "*curves n"], y: Float[Array, "*curves n"], weight: Float[Array, "*curves n"]
+) -> Bool[Array, "*curves n"]:
+    """Whether a point can be used."""
     return jnp.isfinite(x) & jnp.isfinite(y) & jnp.isfinite(weight) & (weight > 0)
 
 
-def once_per_grid(build, apply):
-    """`f(grid, *curve) = apply(build(grid), *curve)` where `build` is dear and many curves share their grid.
+def once_per_grid(build: Callable[[Any], Any], apply: Callable[..., Result]) -> Callable[..., Result]:
+    """Share work that depends on the grid alone among all curves on one grid.
 
-    grid is `(u, weight, ...)`. Lifted over curves, `build` runs once if all curves with the most points have the same
-    grid (the usual case: many metrics on one set of sizes), and once more for each of the others, which miss a point
-    that the rest have. What a curve gets thus does not depend on another one that fails, not even by rounding. `build`
-    and `apply` must not close over traced values.
+    The result is `f(grid, *curve) = apply(build(grid), *curve)` for a `build` that is expensive. Lifted over curves,
+    `build` runs once if all curves with the most points have the same grid (the usual case: many metrics on one set of
+    sizes), and once more for each of the others, which miss a point. So no curve depends on another one that failed,
+    not even by rounding.
+
+    Args:
+        build: A function of the grid, a tuple `(u, weight, ...)`. Neither function may close over traced values.
+        apply: A function of what `build` returns and of the arrays of one curve.
+
+    Returns:
+        The function of a grid and the arrays of one curve, to be lifted by `jax.vmap`.
     """
 
     @custom_vmap
@@ -167,7 +217,9 @@ def once_per_grid(build, apply):
     return one
 
 
-def _some_at_once(judge, curves, at_once):
+def _some_at_once(
+    judge: Callable[..., Result], curves: tuple[Shaped[Array, "batch n"], ...], at_once: int | None
+) -> Result:
     """`judge(*curves)`, on a CPU in equal parts of about `at_once` points, the last filled up with the first curves."""
     count, n = curves[0].shape
     if at_once is None or count * n <= at_once or jax.default_backend() != "cpu":
@@ -179,14 +231,7 @@ def _some_at_once(judge, curves, at_once):
     return jax.tree.map(lambda field: field.reshape(parts * size, *field.shape[2:])[:count], result)
 
 
-def check_choice(name, value, legal):
-    """`ValueError` naming the option, its value and the legal values."""
+def check_choice(name: str, value: Any, legal: Sequence[Any]) -> None:
+    """Raise a `ValueError` with the option, its value and the legal values, if it is none of them."""
     if value not in legal:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, legal))}, got {value!r}")
-
-
-def _public_signature(signature):
-    """The signature that users see: `weight` is a keyword that defaults to None."""
-    x, y, weight, *options = signature.parameters.values()
-    weight = weight.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=None)
-    return signature.replace(parameters=[x, y, weight, *options])

@@ -1,19 +1,20 @@
 """Smoothly broken power laws with a floor (Caballero, Gupta, Rish & Krueger 2023, arXiv 2210.14891)."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .batched import curve_detector
-from .distributions import student_t_975
-from .least_squares import axis_unit, fit_shape, spread, standard_errors, standard_values
-from .points import count, distinct, smallest_gap
-from .power_law import fit_exponential
-from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import curve_detector
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.least_squares import Shape, Theta, axis_unit, fit_shape, spread, standard_errors, standard_values
+from jaxphase.detect.points import Points, Scalar, count, distinct, smallest_gap
+from jaxphase.detect.power_law import fit_exponential
+from jaxphase.detect.status import Status, answered, first_true
 
 # In units of half the range of ln x: the largest exponent and change of exponent, and the widest break.
 _STEEPEST, _WIDEST = 12.0, 1.0
@@ -25,65 +26,83 @@ _STEPS = {1: 75, 2: 90}
 
 
 class BrokenPowerLaw(NamedTuple):
-    """`y = a + b x**-c[0] * prod_i (1 + (x / d[i])**(1 / f[i]))**(-c[i + 1] f[i])`, the breaks d in rising order.
+    """A fitted law `y = a + b x**-c[0] * prod_i (1 + (x / d[i])**(1 / f[i]))**(-c[i + 1] f[i])`.
 
-    c, c_se `[..., n_breaks + 1]`; d, f, log_d_se, log_f_se `[..., n_breaks]`. log_b_se, log_d_se, log_f_se are the
-    standard errors of ln |b|, ln d, ln f; `sse` is weighted with mean weight one, `r2` its share of the variance.
+    Attributes:
+        a: The floor, `[...]`.
+        b: The amplitude at x = 1, `[...]`.
+        c: The exponent before the first break and its change at each break, `[..., n_breaks + 1]`; positive for a
+            falling curve.
+        d: Places of the breaks in rising order, `[..., n_breaks]`.
+        f: Their widths in ln x, `[..., n_breaks]`; small is sharp.
+        a_se: Standard error of `a`, `[...]`.
+        log_b_se: Standard error of `ln |b|`, `[...]`; logarithms are more nearly normal.
+        c_se: Standard errors of `c`, `[..., n_breaks + 1]`.
+        log_d_se: Standard errors of `ln d`, `[..., n_breaks]`.
+        log_f_se: Standard errors of `ln f`, `[..., n_breaks]`.
+        sse: Weighted sum of squared errors, with weights of mean one, `[...]`.
+        r2: Share of the variance that the fit explains, `[...]`.
+        status: `Status`, `[...]`; see `fit_broken_power_law`.
     """
 
-    a: jax.Array
-    b: jax.Array
-    c: jax.Array
-    d: jax.Array
-    f: jax.Array
-    a_se: jax.Array
-    log_b_se: jax.Array
-    c_se: jax.Array
-    log_d_se: jax.Array
-    log_f_se: jax.Array
-    sse: jax.Array
-    r2: jax.Array
-    status: jax.Array
+    a: Float[Array, "*curves"]
+    b: Float[Array, "*curves"]
+    c: Float[Array, "*curves exponents"]
+    d: Float[Array, "*curves breaks"]
+    f: Float[Array, "*curves breaks"]
+    a_se: Float[Array, "*curves"]
+    log_b_se: Float[Array, "*curves"]
+    c_se: Float[Array, "*curves exponents"]
+    log_d_se: Float[Array, "*curves breaks"]
+    log_f_se: Float[Array, "*curves breaks"]
+    sse: Float[Array, "*curves"]
+    r2: Float[Array, "*curves"]
+    status: Int[Array, "*curves"]
+
+
+def fit_broken_power_law(
+    x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, n_breaks: Literal[1, 2] = 1
+) -> BrokenPowerLaw:
+    """Fit a floor and a power law whose exponent changes smoothly at one or two places, by least squares in y.
+
+    Residuals are those of y, not of log y as in the paper: near the floor the noise of log y has no bound. If the noise
+    grows with y, give `weight = 1 / y**2`. The sum of squares has many local minima, so the best of each of 64 groups
+    of starts is followed. Derivatives by x and y are those of the exact minimum. Error rates: see the page How verdicts
+    are made.
+
+    Args:
+        x: Positions, `[..., n]`, positive and not logged; points with `x <= 0` are missing.
+        y: Values, `[..., n]`; a value that is not finite is missing.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
+        n_breaks: Number of breaks.
+
+    Returns:
+        A `BrokenPowerLaw`. Its status is `AT_BOUND` if a parameter is at the edge of the search, mostly an f that is
+        sharper than the points resolve or as wide as half of the data; its error is then NaN, and the other errors
+        suppose that it is known. It is `NOT_IDENTIFIED` if a power law without a break is as good, a 95 % interval of a
+        break or of a change of exponent is too wide, y is straight in ln x, or b overflows: the estimates are the best
+        fit and no more (NaN if y is constant). It is `TOO_FEW_POINTS` with fewer than `4 + 3 n_breaks` points or
+        `3 + 3 n_breaks` different x (all NaN).
+
+    Raises:
+        ValueError: If `n_breaks` is neither 1 nor 2, or the shapes do not broadcast.
+
+    References:
+        Caballero, Gupta, Rish & Krueger (2023), arXiv 2210.14891.
+    """
+    return _fit_broken_power_law(x, y, weight=weight, n_breaks=n_breaks)
 
 
 @curve_detector(static=("n_breaks",), choices={"n_breaks": (1, 2)}, at_once=3840)
-def fit_broken_power_law(x, y, weight, *, n_breaks=1) -> BrokenPowerLaw:
-    """Fit a floor a and a power law whose exponent changes smoothly at n_breaks (1 or 2) places, by least squares.
-
-    x, y, weight: `[..., n]`; x is positive and is not logged by the caller (points with x <= 0 count as missing),
-    weight the relative inverse variance. The residuals are those of y, not of log y as in the paper: a floor is
-    estimated where the curve is next to it, and there the noise of log y is anything. Curves whose noise grows with y
-    want `weight = 1 / y**2`.
-
-    d is the place of a break, f its width in ln x (small is sharp), c[0] the exponent before the first one and c[i]
-    the change at the i-th, with the sign that makes a falling curve's positive. b is the amplitude at x = 1, far from
-    most data; its error and those of d and f are those of their logs, in which they are nearly normal.
-
-    95 % intervals of c and ln d (Student's t, n - 3 - 3 n_breaks degrees of freedom) cover 94.5 to 95.3 % where the
-    noise is at most 0.3 % of the range of y and f is 0.1 or 0.3 (40 points over three decades, 3,000 curves each), and
-    85 to 96 % at 1 %. A wide break is hard to tell from a floor, which itself is one with c[1] = -c[0], f = 1 / c[0]:
-    with f = 1 they cover 94 % at a noise of 0.1 % and 77 % at 0.3 %.
-
-    status 1: a parameter is at the edge of the search; for f mostly, as the break is sharper than the points can tell
-    (an eighth of the gap that it is in) or as wide as half the data. A parameter at its edge has a NaN error, and the
-    others' suppose it is known. status 2: y is constant, all NaN; or a power law without a break is as good (F at its
-    95 % point; without a break 95 to 99 % of curves have status 2), the 95 % interval of a ln d is longer than the
-    data, that of a change of exponent holds 0, y is straight in ln x, or b is no floating number: the estimates are
-    what fits best and no more. status 3: fewer than 4 + 3 n_breaks points or 3 + 3 n_breaks different x, all NaN.
-    Derivatives with respect to x and y are those of the exact minimum.
-
-    The sum of squares has many local minima, so that the best of each of 64 groups of starts is followed: 3 ms of one
-    CPU core for a curve of 40 points, 8 with two breaks. Of 480 noisy curves of 30 points, 98.8 % came within 0.1 % of
-    the lowest sum known (98.1 % in float32), and all with status 0 or 1. With two breaks 98 % did where both are
-    identified, and half of the others, where noise has many a second break to offer.
-    """
+def _fit_broken_power_law(x: Points, y: Points, weight: Points, *, n_breaks: int) -> BrokenPowerLaw:
+    """The broken power law of one curve."""
     weight = jnp.where(x > 0, weight, 0)
     log_x = jnp.log(jnp.where(weight > 0, x, jnp.where(x[-1] > 0, x[-1], 1)))
     axis, (v, unit) = axis_unit(log_x, weight), standard_values(y, weight)
     u, n, size = (log_x - axis.center) / axis.scale, count(weight), 3 + 3 * n_breaks
     fit, held = fit_bent_exponential(u, v, weight, n_breaks)
 
-    # What rounding leaves of a curve without noise is no smaller a noise than this.
+    # Rounding alone leaves about this much of a curve without noise.
     eps, offset = jnp.finfo(u.dtype).eps, axis.center / axis.scale
     rounding = n * jnp.square(4 * eps * (1 + jnp.abs(unit.center) / unit.scale + jnp.abs(offset)))
     noise, dof = jnp.maximum(fit.sse, rounding), n - size
@@ -111,25 +130,36 @@ def fit_broken_power_law(x, y, weight, *, n_breaks=1) -> BrokenPowerLaw:
         sse=jnp.square(unit.scale) * fit.sse,
         r2=1 - fit.sse / jnp.sum(weight * jnp.square(v)),
         status=first_true(
-            ((n <= size) | (distinct(log_x, weight) < size), TOO_FEW_POINTS),
-            ((fit.amplitude == 0) | vague, NOT_IDENTIFIED),
-            (jnp.any(held), AT_BOUND),
+            ((n <= size) | (distinct(log_x, weight) < size), Status.TOO_FEW_POINTS),
+            ((fit.amplitude == 0) | vague, Status.NOT_IDENTIFIED),
+            (jnp.any(held), Status.AT_BOUND),
         ),
     )
-    return answered(result, (result.status < TOO_FEW_POINTS) & (fit.amplitude != 0))
+    return answered(result, (result.status < Status.TOO_FEW_POINTS) & (fit.amplitude != 0))
 
 
-def unconvincing(unexplained, dof, place_se, rate, rate_se):
-    """Whether a break could be anywhere, change nothing, or leave as much as no break: `unexplained` is their ratio."""
+def unconvincing(
+    unexplained: Scalar,
+    dof: Int[Array, ""],
+    place_se: Float[Array, " breaks"],
+    rate: Float[Array, " exponents"],
+    rate_se: Float[Array, " exponents"],
+) -> Bool[Array, ""]:
+    """Whether a break could be anywhere, might change no exponent, or does not improve the fit significantly.
+
+    `unexplained` is the ratio of the sums of squares with and without breaks.
+    """
     reach = student_t_975(dof)
     nowhere = jnp.any(reach * place_se > 1) | jnp.any(reach * rate_se[1:] > jnp.abs(rate[1:]))
     return nowhere | (betainc(jnp.maximum(dof, 1) / 2, 1.5 * len(place_se), unexplained) > 0.05)
 
 
-def fit_bent_exponential(u, v, weight, n_breaks):
-    """The same law on an axis u in [-1, 1] that is logarithmic, its breaks in order, and what of theta is at an edge.
+def fit_bent_exponential(
+    u: Points, v: Points, weight: Points, n_breaks: int
+) -> tuple[Shape, Bool[Array, " {3*n_breaks+1}"]]:
+    """The same law on a logarithmic axis u in [-1, 1], with its breaks in order, and which theta are at an edge.
 
-    A break has two different u on either side at least, its own counted on both: beyond, it would be an outlier's.
+    A break has at least two different u on either side, its own u counted on both; else an outlier would pass for one.
     """
     gap = smallest_gap(u, weight)
     sharpest = jnp.log(_UNRESOLVED * jnp.where(jnp.isfinite(gap), gap, 2))
@@ -141,7 +171,7 @@ def fit_bent_exponential(u, v, weight, n_breaks):
     grid, steps = _STARTS[n_breaks], _STEPS[n_breaks]
     fit = fit_shape(bent_exponential, u, v, weight, grid=grid, low=low, high=high, steps=steps, newton=False)
 
-    # Where points are unevenly spaced, a break may be sharper than those around it can tell, but not than all others.
+    # With uneven gaps, a break may be sharper than the points around it resolve, though not sharper than the bound.
     place, log_width, _ = parts(fit.theta)
     after = u > place[:, None]
     left = jnp.max(jnp.where((weight > 0) & ~after, u, -1), axis=1)
@@ -153,20 +183,20 @@ def fit_bent_exponential(u, v, weight, n_breaks):
     return fit._replace(theta=fit.theta[order]), held[order]
 
 
-def bent_exponential(theta, u):
-    """`exp(-exponent) - 1`, which keeps its digits as the exponent goes to zero and the law to a broken line."""
+def bent_exponential(theta: Theta, u: Points) -> Points:
+    """`exp(-exponent) - 1`, accurate also where the exponent is near zero and the law near a broken line."""
     return jnp.expm1(-exponent(theta, u))
 
 
-def exponent(theta, u):
-    """`ln(b / (y - a))` up to a constant; zero at u = 0, so that its exponential is a floating number for all theta."""
+def exponent(theta: Theta, u: Points) -> Points:
+    """`ln(b / (y - a))` up to a constant; zero at u = 0, so that its exponential never overflows."""
     place, log_width, rate = parts(theta)
     width = jnp.exp(log_width)
     bend = jax.nn.softplus((u - place[:, None]) / width[:, None]) - jax.nn.softplus(-place / width)[:, None]
     return rate[0] * u + (rate[1:] * width) @ bend
 
 
-def jacobian(fit, u, offset):
+def jacobian(fit: Shape, u: Points, offset: Scalar) -> Float[Array, "n parameters"]:
     """Derivatives `[n, p + 2]` of the law by theta, ln |b| and a, where ln x is u + offset."""
     place, log_width, rate = parts(fit.theta)
     width, change = jnp.exp(log_width)[:, None], rate[1:, None]
@@ -177,16 +207,16 @@ def jacobian(fit, u, offset):
     return jnp.concatenate([law * jnp.concatenate(by_log), one]).T
 
 
-def parts(theta):
+def parts(theta: Theta) -> tuple[Float[Array, " breaks"], Float[Array, " breaks"], Float[Array, " exponents"]]:
     """Place and log width of each break, and the first rate with its changes: the exponents c on the axis of u."""
     n_breaks = len(theta) // 3
     return theta[:n_breaks], theta[n_breaks : 2 * n_breaks], theta[2 * n_breaks :]
 
 
-def _starts(*groups, size):
-    """Candidates `[g, size, p]`, even in the places, the log widths and the rates before, between and after the breaks.
+def _starts(*groups: int, size: int) -> Float[np.ndarray, "groups {size} p"]:
+    """Candidates that are even in the places, the log widths and the rates before, between and after the breaks.
 
-    Each group is one region of the places: most local minima differ in these.
+    Each group is one region of the places, in which most local minima differ.
     """
     n_breaks = len(groups)
     ranges = [(-1, 1)] * n_breaks + [np.log([0.003, 0.7])] * n_breaks + [(-1, 1)] * (n_breaks + 1)

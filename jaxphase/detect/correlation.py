@@ -1,41 +1,71 @@
-"""Autocorrelation of a series and the two lengths that summarise it: the correlation length and the integrated time."""
+"""Autocorrelation of a series and the two lengths that summarize it: the correlation length and the integrated time."""
 
 import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from .least_squares import standard_values
+from jaxphase.detect.least_squares import standard_values
+from jaxphase.detect.status import Status, first_true
 
 
 class IntegratedTime(NamedTuple):
-    """Integrated autocorrelation time in steps, its error and the number of independent points, each `[...]`."""
+    """The integrated autocorrelation time of each series.
 
-    time: jax.Array
-    time_se: jax.Array
-    effective_size: jax.Array
-    status: jax.Array
+    Attributes:
+        time: The time in steps, `[...]`.
+        time_se: Its standard error, `[...]`.
+        effective_size: How many of the points are independent, `n / time`, `[...]`.
+        status: `Status`, `[...]`; see `integrated_time`.
+    """
+
+    time: Float[Array, "*series"]
+    time_se: Float[Array, "*series"]
+    effective_size: Float[Array, "*series"]
+    status: Int[Array, "*series"]
 
 
-def autocorrelation(y, max_lag=20):
-    """Autocorrelation at lags 0 to max_lag, `[..., n] -> [..., max_lag + 1]`.
+def autocorrelation(y: ArrayLike, max_lag: int = 20) -> Float[Array, "*series lags"]:
+    """Autocorrelation of each series at the lags 0 to `max_lag`.
 
-    The series is in the order given, one step from point to point. A point that is not finite is missing: each lag is
-    the mean over the pairs in which both are present, divided by the variance. NaN at a lag without pairs, and at all
-    lags for a constant series. Around the estimated mean every lag is biased by about -1/n (Box & Jenkins 1976, 2.1.5).
+    Each lag is the mean over the pairs in which both points are present, divided by the variance. Around an estimated
+    mean every lag is biased by about -1 / n.
+
+    Args:
+        y: Values in order, one step apart, `[..., n]`; a value that is not finite is missing.
+        max_lag: The largest lag, in steps.
+
+    Returns:
+        The autocorrelations, `[..., max_lag + 1]`; NaN at a lag without pairs, and at all lags for a constant series.
+
+    Raises:
+        ValueError: If y has no points or `max_lag` is negative.
+
+    References:
+        Box & Jenkins (1976), Time Series Analysis, 2.1.5.
     """
     if not isinstance(max_lag, int) or max_lag < 0:
-        raise ValueError(f"max_lag must be a non-negative int, got {max_lag!r}")
+        raise ValueError(f"max_lag must be a non-negative integer, got {max_lag!r}")
     sums, pairs = _lagged(_as_series(y), max_lag)
     return jnp.where(pairs > 0.5, sums / jnp.maximum(pairs, 1), jnp.nan) / (sums[..., :1] / pairs[..., :1])
 
 
-def correlation_length(acf):
-    """Correlation length of `acf` `[..., lags]` (lag 0 first) in steps: the decay rate of `exp(-lag / length)`.
+def correlation_length(acf: ArrayLike) -> Float[Array, "*series"]:
+    """Correlation length of each autocorrelation function, the length of the decay `exp(-lag / length)`.
 
-    Least squares of -log(acf) through the origin over the first lags, as far as they stay above 1/e; lag 1 always
-    counts, so a length below one step is found too. 0 if lag 1 is not positive, infinite if nothing decays.
+    It is fitted by least squares of `-log(acf)` through the origin over the first lags, as far as they stay above 1/e.
+    Lag 1 always counts, so a length below one step is found too.
+
+    Args:
+        acf: Autocorrelations from lag 0 on, `[..., lags]`, with two lags at least.
+
+    Returns:
+        Lengths in steps, `[...]`: 0 if lag 1 is not positive, infinite if nothing decays, NaN if lag 1 is NaN.
+
+    Raises:
+        ValueError: If there are fewer than two lags.
     """
     acf = jnp.asarray(acf)
     if acf.ndim == 0 or acf.shape[-1] < 2:
@@ -49,13 +79,22 @@ def correlation_length(acf):
     return jnp.where(jnp.isnan(rho[..., 0]), jnp.nan, jnp.where(rho[..., 0] > 0, length, 0))
 
 
-def integrated_time(y):
-    """Integrated autocorrelation time `1 + 2 sum rho(lag)` of the series y `[..., n]`, in steps.
+def integrated_time(y: ArrayLike) -> IntegratedTime:
+    """Integrated autocorrelation time of each series, `1 + 2 * (sum of the autocorrelations from lag 1 on)`.
 
-    The sum stops at the first window M >= 5 time(M) (Sokal 1997, Functional Integration, 131); its error is
-    `time * sqrt((4 M + 2) / n)` (Madras & Sokal 1988, J. Stat. Phys. 50, 109); of n points n / time are
-    independent. status 1: fewer than 50 times in the series, so that time is too small rather than uncertain.
-    status 2: constant, NaN. status 3: fewer than four points, NaN.
+    The sum stops at the first lag M that is at least five times the sum so far; the standard error is
+    `time * sqrt((4 M + 2) / n)`.
+
+    Args:
+        y: Values in order, one step apart, `[..., n]`; a value that is not finite is missing.
+
+    Returns:
+        An `IntegratedTime`. Its status is `AT_BOUND` if the series is shorter than 50 times, so that the time is
+        underestimated; `NOT_IDENTIFIED` for a constant series and `TOO_FEW_POINTS` with fewer than four points, both
+        with NaN throughout.
+
+    References:
+        Sokal (1997), Functional Integration, p. 131; Madras & Sokal (1988), J. Stat. Phys. 50, 109.
     """
     y = _as_series(y)
     n = y.shape[-1]
@@ -68,11 +107,12 @@ def integrated_time(y):
     present = pairs[..., 0]
     short, constant, few = present < 50 * time, ~jnp.isfinite(time), present < 4
     time = jnp.where(constant | few, jnp.nan, time)
-    status = jnp.where(few, 3, jnp.where(constant, 2, jnp.where(short, 1, 0))).astype(jnp.int32)
+    status = first_true((few, Status.TOO_FEW_POINTS), (constant, Status.NOT_IDENTIFIED), (short, Status.AT_BOUND))
     return IntegratedTime(time, time * jnp.sqrt((4 * stop + 2) / jnp.maximum(present, 1)), present / time, status)
 
 
-def _as_series(y):
+def _as_series(y: ArrayLike) -> Float[Array, "*series n"]:
+    """A floating array, or a `ValueError` with its shape."""
     y = jnp.asarray(y)
     if y.ndim == 0 or y.shape[-1] == 0:
         raise ValueError(f"y must have shape [..., n] with at least one point, got {y.shape}")
@@ -80,8 +120,10 @@ def _as_series(y):
 
 
 @functools.partial(jax.jit, static_argnames="max_lag")
-def _lagged(y, max_lag):
-    """Sums of the products at each lag, of the centred and scaled series, and the number of pairs in each."""
+def _lagged(
+    y: Float[Array, "*series n"], max_lag: int
+) -> tuple[Float[Array, "*series lags"], Float[Array, "*series lags"]]:
+    """Sums of the products of the centered and scaled series at each lag, and the number of pairs in each sum."""
     present = jnp.isfinite(y)
     weight = present.astype(y.dtype)
     filled = jnp.where(present, y, 0)

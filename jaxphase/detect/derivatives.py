@@ -5,50 +5,81 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from .batched import curve_detector, once_per_grid
-from .distributions import student_t_975
-from .least_squares import axis_unit, solve, standard_values
-from .points import count, distinct
-from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import curve_detector, once_per_grid
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.least_squares import axis_unit, standard_values
+from jaxphase.detect.points import Points, Scalar, count, distinct
+from jaxphase.detect.status import Status, answered, first_true
+from jaxphase.linalg import solve
 
 _BANDWIDTHS = 10
 
 
 class Gradients(NamedTuple):
-    """first, second and errors `[..., n]` and first_interval `[..., n, 2]` in the caller's order; the rest `[...]`,
-    steepest_interval `[..., 2]`."""
+    """Derivatives of each curve at its points, in the caller's order.
 
-    first: jax.Array
-    first_se: jax.Array
-    first_interval: jax.Array
-    second: jax.Array
-    second_se: jax.Array
-    steepest: jax.Array
-    inflection: jax.Array
-    steepest_interval: jax.Array
-    bandwidth: jax.Array
-    status: jax.Array
+    Attributes:
+        first: First derivative, `[..., n]`.
+        first_se: Its standard error, `[..., n]`.
+        first_interval: Its 95 % interval, `[..., n, 2]`.
+        second: Second derivative, `[..., n]`.
+        second_se: Its standard error, `[..., n]`.
+        steepest: The point of the largest `|first|`, in units of x, `[...]`.
+        inflection: The zero of the second derivative next to it, `[...]`; NaN if none is within a bandwidth.
+        steepest_interval: From it to the nearest points on either side that are significantly less steep, `[..., 2]`.
+        bandwidth: Standard deviation of the Gaussian window, in units of x, `[...]`.
+        status: `Status`, `[...]`; see `gradients`.
+    """
+
+    first: Float[Array, "*curves n"]
+    first_se: Float[Array, "*curves n"]
+    first_interval: Float[Array, "*curves n 2"]
+    second: Float[Array, "*curves n"]
+    second_se: Float[Array, "*curves n"]
+    steepest: Float[Array, "*curves"]
+    inflection: Float[Array, "*curves"]
+    steepest_interval: Float[Array, "*curves 2"]
+    bandwidth: Float[Array, "*curves"]
+    status: Int[Array, "*curves"]
+
+
+def gradients(
+    x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, bandwidth: Float[ArrayLike, ""] | None = None
+) -> Gradients:
+    """Estimate the derivatives of each curve by local cubic regression, and where it is steepest.
+
+    Intervals are those of Student's t. Bends sharper than about five gaps between points have a bias that the errors do
+    not contain. The first and second derivative can be differentiated by y. Error rates: see the page How verdicts are
+    made.
+
+    Args:
+        x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
+        y: Values, `[..., n]`; a value that is not finite is missing.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
+        bandwidth: Standard deviation of the Gaussian window in units of x, one number for all curves. None chooses for
+            each curve the best of ten by leave-one-out errors of local lines; these need a narrower window than the
+            cubic, whose bias is then small.
+
+    Returns:
+        `Gradients`. The status is `AT_BOUND` if the steepest point is the first or last x. It is `NOT_IDENTIFIED` if no
+        point is significantly steeper than another (constant, straight or too noisy): `steepest`, its interval and
+        `inflection` are NaN, and the derivatives stand. It is `TOO_FEW_POINTS` with fewer than six points or five
+        different x (all NaN).
+
+    Raises:
+        ValueError: If the shapes do not broadcast.
+
+    References:
+        Fan & Gijbels (1996), Local Polynomial Modelling, ch. 3.
+    """
+    return _gradients(x, y, weight=weight, bandwidth=bandwidth)
 
 
 @curve_detector(per_point=("first", "first_se", "first_interval", "second", "second_se"), at_once=6400)
-def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
-    """Derivatives by local cubic regression (Fan & Gijbels 1996, Local Polynomial Modelling, ch. 3).
-
-    x, y, weight: `[..., n]`, weight the relative inverse variance; repeated x are welcome. bandwidth is the standard
-    deviation of the Gaussian window in units of x, one number for all curves; None chooses one per curve, of ten the
-    best by leave-one-out for local lines: these need a narrower window than the cubic, which then has next to no bias.
-    first_interval (95 %, Student's t) holds 94.9 to 96.5 % of the slopes of lines, and of sigmoids whose 10-90 % width
-    is five gaps between points or more, with 20 to 200 points and noise of 0.6 to 6 % of the rise; with 9 points 96.6
-    to 99.2 %. Sharper bends have a bias that no error tells.
-
-    steepest is the point of largest |first|, steepest_interval reaches to the nearest points on either side that are
-    significantly less steep (5 % for all together: 2 to 6 % of lines with 9 to 200 points get one); inflection is the
-    zero of second next to it, NaN if none is within a bandwidth. status 1: steepest at the first or last x. status 2:
-    no point is steeper than another beyond noise (constant, straight or too noisy): steepest, its interval and
-    inflection are NaN, the derivatives stand. status 3: fewer than six points or five different x, all NaN. first and
-    second have derivatives with respect to y.
-    """
+def _gradients(x: Points, y: Points, weight: Points, *, bandwidth: Float[ArrayLike, ""] | None) -> Gradients:
+    """The derivatives of one curve."""
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u = (x - axis.center) / axis.scale
     window = _window(u, v, weight, None if bandwidth is None else bandwidth / axis.scale)
@@ -65,7 +96,7 @@ def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
     slope, bend = to_slope @ v, to_bend @ v
     slope_se, bend_se = (noise * jnp.sqrt(jnp.square(operator) @ each) for operator in (to_slope, to_bend))
 
-    # Slopes of neighbours share their points, so the error of a difference comes from the difference of the operators.
+    # Slopes of neighbors share their points, so the error of a difference comes from the difference of the operators.
     size, sign = jnp.where(weight > 0, jnp.abs(slope), -1), jnp.sign(slope)
     top = jnp.argmax(size)
     turned = sign[:, None] * to_slope
@@ -87,38 +118,46 @@ def gradients(x, y, weight, *, bandwidth=None) -> Gradients:
         steepest_interval=axis.center + axis.scale * jnp.stack([first, last]),
         bandwidth=axis.scale * width,
         status=first_true(
-            ((count(weight) < 6) | (distinct(x, weight) < 5) | ~(left > 0), TOO_FEW_POINTS),
-            (~jnp.any(flatter) | jnp.all(v * weight == 0), NOT_IDENTIFIED),
-            (jnp.abs(u[top]) == 1, AT_BOUND),
+            ((count(weight) < 6) | (distinct(x, weight) < 5) | ~(left > 0), Status.TOO_FEW_POINTS),
+            (~jnp.any(flatter) | jnp.all(v * weight == 0), Status.NOT_IDENTIFIED),
+            (jnp.abs(u[top]) == 1, Status.AT_BOUND),
         ),
     )
-    result = answered(result, result.status < TOO_FEW_POINTS)
-    place = answered(result, result.status < NOT_IDENTIFIED)
+    result = answered(result, result.status < Status.TOO_FEW_POINTS)
+    place = answered(result, result.status < Status.NOT_IDENTIFIED)
     return result._replace(
         steepest=place.steepest, steepest_interval=place.steepest_interval, inflection=place.inflection
     )
 
 
-def _local_polynomial(u, weight, width, degree):
-    """Operators [degree + 1, n, n]: row i of the k-th, times y, is `width**k` times y's Taylor coefficient at u[i]."""
+def _local_polynomial(u: Points, weight: Points, width: Scalar, degree: int) -> Float[Array, "{degree+1} n n"]:
+    """Operators: row i of the k-th, times y, is `width**k` times the k-th Taylor coefficient of y at u[i]."""
     offset = (u - u[:, None]) / width
     window = jnp.exp(-jnp.square(offset) / 2) * weight
     powers = jnp.stack([offset**k for k in range(degree + 1)])
-    moments = jnp.sum(window * powers[:, None] * powers, axis=-1)
-    return jax.vmap(solve, in_axes=(2, 1), out_axes=1)(moments, window * powers)
+    gram = jnp.sum(window * powers[:, None] * powers, axis=-1)
+    return jax.vmap(solve, in_axes=(2, 1), out_axes=1)(gram, window * powers)
 
 
 class _Window(NamedTuple):
-    """A bandwidth, what its local cubics leave of the sum of squares of noise, and the degrees of freedom of that."""
+    """A bandwidth, and the residuals of its local cubics.
 
-    width: jax.Array
-    left: jax.Array
-    dof: jax.Array
+    Attributes:
+        width: Standard deviation of the Gaussian window.
+        left: Expected sum of squared residuals for noise of variance one.
+        dof: Degrees of freedom of the variance that the residuals give.
+    """
+
+    width: Scalar
+    left: Scalar
+    dof: Scalar
 
 
-def _window(u, v, weight, width):
-    """The given bandwidth, or of ten from one spacing of the points to twice their range the one whose local lines best
-    predict points."""
+def _window(u: Points, v: Points, weight: Points, width: Float[ArrayLike, ""] | None) -> _Window:
+    """The given bandwidth, or the one of ten whose local lines predict the points best.
+
+    The ten go from one spacing of the points to twice their range.
+    """
 
     def candidates(grid):
         u, weight, *given = grid
@@ -139,8 +178,8 @@ def _window(u, v, weight, width):
     return jax.lax.stop_gradient(once_per_grid(candidates, choose)(*jax.lax.stop_gradient((grid, v))))
 
 
-def _candidate(u, weight, width):
-    """The window of one bandwidth, and the smoother `[n, n]` by local lines.
+def _candidate(u: Points, weight: Points, width: Scalar) -> tuple[_Window, Float[Array, "n n"]]:
+    """The window of one bandwidth, and the smoother by local lines.
 
     The variance that residuals give has the degrees of freedom of the chi-squared variate with the same mean and
     variance (Cleveland & Devlin 1988, J. Am. Stat. Assoc. 83, 596).
@@ -152,11 +191,11 @@ def _candidate(u, weight, width):
     squared = misfit.T @ misfit
     left = jnp.trace(squared)
     dof = jnp.square(left) / jnp.maximum(jnp.sum(jnp.square(squared)), jnp.finfo(u.dtype).tiny)
-    # Below one by rounding alone.
+    # Only rounding makes it less than one.
     return _Window(width, left, jnp.maximum(dof, 1)), _local_polynomial(u, weight, width, 1)[0]
 
 
-def _zero_near(values, u, weight, place):
+def _zero_near(values: Points, u: Points, weight: Points, place: Scalar) -> Scalar:
     """The zero of the broken line through the values that is nearest to the place; infinite if there is none."""
     left, right, present = values, jnp.append(values[1:], 0), weight > 0
     crosses = (left * right < 0) & present & jnp.append(present[1:], False)

@@ -1,9 +1,9 @@
-"""Kinks of a straight line, exactly: the best one, the best two, and which places cannot be told apart.
+"""Kinks of a straight line, exactly: the best one, the best two, and the places that cannot be told apart.
 
-Every hinge `max(u - place, 0)` whose place is in one gap between neighbouring points lies in one plane, that of the
-hinge at the gap's left end and of a step across the gap. The best place in a gap is therefore in closed form (Hudson
-1966, J. Am. Stat. Assoc. 61, 1097), and the best of all gaps and points is the global optimum. Everything is in
-coordinates scaled by the root of the weight, so that sums of squares are plain.
+All hinges `max(u - place, 0)` whose place lies in one gap between neighboring points lie in one plane: that of the
+hinge at the left end of the gap and of a step across the gap. The best place in a gap is therefore in closed form
+(Hudson 1966, J. Am. Stat. Assoc. 61, 1097), and the best of all gaps and points is the global optimum. All coordinates
+are scaled by the square root of the weight, so that sums of squares are plain.
 """
 
 from typing import NamedTuple
@@ -11,42 +11,52 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
-from jaxphase.linalg.orthonormal import off, orthonormal
-
-from .distributions import student_t_975
-from .points import new_x
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.points import Points, Scalar, new_x
+from jaxphase.linalg import largest, orthonormalize, project_out
 
 # A hinge of which no more than this share is new is rounding.
 _SAME = 1e-5
-# Distances from the best place at which its neighbourhood is looked at, for u in [-1, 1].
+# Distances from the best place at which the sum of squares is computed, for u in [-1, 1].
 _NEAR = np.geomspace(1e-4, 2, 48)
-# Places within an interval at which the slopes are looked at.
+# Number of places within an interval at which the slopes are computed.
 _BETWEEN = 33
 
 
 class Kinks(NamedTuple):
-    """For the gap to the right of each point, the plane of its hinges, off the curve without a kink.
+    """For the gap to the right of each of the n points, the plane of its hinges, orthogonal to the curve without kinks.
 
-    null [p, n]: orthonormal rows, the curve without a kink. hinge, step [n, n]: orthonormal rows for each gap; the
-    hinge at `offset` is `(height - offset * along) * hinge - offset * across * step`. gap [n]: lengths. knot, open [n]:
-    whether a kink may be at the point, and in the gap. rank [n]: number of different u up to the point.
+    The hinge at `offset` from the left end is `(height - offset * along) * hinge - offset * across * step`.
+
+    Attributes:
+        null: The curve without a kink as orthonormal rows, `[p, n]`.
+        hinge: First orthonormal row of each plane, `[n, n]`.
+        step: Second orthonormal row of each plane, `[n, n]`.
+        height: Length of the hinge at the left end, `[n]`.
+        along: Component of the step along `hinge`, `[n]`.
+        across: Component of the step along `step`, `[n]`.
+        gap: Length of the gap, `[n]`.
+        knot: Whether a kink may be at the point, `[n]`.
+        open: Whether a kink may be inside the gap, `[n]`.
+        rank: Number of different u up to the point, `[n]`.
     """
 
-    null: jax.Array
-    hinge: jax.Array
-    step: jax.Array
-    height: jax.Array
-    along: jax.Array
-    across: jax.Array
-    gap: jax.Array
-    knot: jax.Array
-    open: jax.Array
-    rank: jax.Array
+    null: Float[Array, "p n"]
+    hinge: Float[Array, "n n"]
+    step: Float[Array, "n n"]
+    height: Points
+    along: Points
+    across: Points
+    gap: Points
+    knot: Bool[Array, " n"]
+    open: Bool[Array, " n"]
+    rank: Int[Array, " n"]
 
 
-def kinks_off(null, u, weight) -> Kinks:
-    """All kinks that have two different u on either side, the points at the kink itself counted on both."""
+def kinks_off(null: Float[Array, "p n"], u: Points, weight: Points) -> Kinks:
+    """All kinks that have two different u on either side; points at the kink itself count on both sides."""
     root, after = jnp.sqrt(weight), u > u[:, None]
     rank = jnp.cumsum(new_x(u, weight))
     right = rank[-1] - rank
@@ -56,17 +66,17 @@ def kinks_off(null, u, weight) -> Kinks:
     return Kinks(null, hinge, step, height, along, across, gap, knot, knot & (gap > 0) & (right >= 2), rank)
 
 
-def best_kink(kinks: Kinks, values):
-    """What the best kink takes off the sum of squares, the point on its left, and its offset from there."""
+def best_kink(kinks: Kinks, values: Points) -> tuple[Scalar, Int[Array, ""], Scalar]:
+    """How much the best kink reduces the sum of squares, the point on its left, and its offset from that point."""
     score = kinks.hinge @ values, kinks.step @ values
     offset, inside = _place(kinks, *score)
     gain = jnp.square(score[0]) + jnp.where(inside, jnp.square(score[1]), 0)
-    best, at = _largest(jnp.where(kinks.knot, gain, 0))
+    best, at = largest(jnp.where(kinks.knot, gain, 0))
     return best, at, jnp.where(inside, offset, 0)[at]
 
 
-def best_two_of(points, kinks: Kinks, values):
-    """What the best two kinks at the given points take off the sum of squares."""
+def best_two_of(points: Int[Array, " k"], kinks: Kinks, values: Points) -> Scalar:
+    """How much the best two kinks at the given points reduce the sum of squares."""
     hinge = jnp.where(kinks.knot[:, None], kinks.hinge, 0)[points]
     both = hinge @ hinge.T
     second = jnp.sum(jnp.square(hinge - both[:, :, None] * hinge[:, None]), axis=2)
@@ -75,12 +85,12 @@ def best_two_of(points, kinks: Kinks, values):
     return jnp.max(jnp.square(score)[:, None] + more)
 
 
-def best_two_kinks(kinks: Kinks, values):
-    """The best pair: the points on their left [2], and their offsets from there.
+def best_two_kinks(kinks: Kinks, values: Points) -> tuple[Int[Array, "2"], Float[Array, "2"]]:
+    """The best pair of kinks: the points on their left, and their offsets from these.
 
-    The first kink is tried at each point and in each gap, with all places of the second at once, from left to right.
-    In the span of a gap's plane and of another's hinge or plane, least squares is linear, and counts if the hinges that
-    it is made of are inside their gaps. If they are not, the optimum of the two gaps has a kink at a point.
+    The first kink is tried at each point and in each gap, each time with all places of the second. In the span of the
+    plane of one gap and of the hinge or plane of another, least squares is linear. Its solution counts if both kinks
+    lie inside their gaps; if not, the best pair of these gaps has a kink at a point.
     """
     n = len(values)
     by_hinge, by_step = kinks.hinge @ values, kinks.step @ values
@@ -111,38 +121,61 @@ def best_two_kinks(kinks: Kinks, values):
         gain, first_offset = pair(hinge, step, jnp.square(score) + jnp.square(side))
         in_its_gap = jnp.where(inside, gain, -jnp.inf), first_offset, offset
         gain, *offsets = (jnp.concatenate(both) for both in zip(at_point, in_its_gap, strict=True))
-        best, j = _largest(gain)
+        best, j = largest(gain)
         possible = jnp.where(in_gap, kinks.open[i], kinks.knot[i])
         gain = jnp.where(possible, best + jnp.sum(jnp.square(own)), -jnp.inf)
         return gain, jnp.stack([i, j % n]), jnp.stack([offset[j] for offset in offsets])
 
     gain, points, offsets = jax.lax.map(with_first, (jnp.tile(jnp.arange(n), 2), jnp.arange(2 * n) >= n))
-    _, best = _largest(gain)
+    _, best = largest(gain)
     return points[best], offsets[best]
 
 
-def kink_intervals(rows, u, weight, place, within, values, noise, dof):
-    """95 % intervals of the best kink's place, and of the slopes before and after it.
+def kink_intervals(
+    rows: Float[Array, "p n"],
+    u: Points,
+    weight: Points,
+    place: Scalar,
+    within: tuple[Scalar, Scalar],
+    values: Points,
+    noise: Scalar,
+    dof: Int[Array, ""],
+) -> tuple[tuple[Scalar, Scalar], Float[Array, "2"], Float[Array, "2"]]:
+    """95 % intervals of the place of the best kink, and of the slopes before and after it.
 
-    rows [p, n]: what is fitted together with the kink, rows[1] the line whose slope changes at it; within: the ends of
-    the range of possible places; noise: its variance, with dof degrees of freedom. An interval goes to the outer ends
-    of all that has nearly the least sum of squares: the bound is that of the F ratio, wider by the share 4 / F with the
-    F of the kink itself. The ratio alone holds 94.9, 94.1, 93.3 and 91.2 % of the places where this holds 95.1, 95.1,
-    95.1 and 96.4 %, for kinks of F = 300, 48, 19 and 5 among 40 points.
+    An interval reaches to the outer ends of all places that have nearly the least sum of squares. The bound is that of
+    the F ratio, widened by the share 4 / F with the F of the kink itself, as the ratio alone is too narrow for weak
+    kinks. Coverage: see the page How verdicts are made.
+
+    Args:
+        rows: What is fitted together with the kink, `[p, n]`; `rows[1]` is the line whose slope changes.
+        u: Positions, `[n]`.
+        weight: Relative inverse variances, `[n]`.
+        place: The best place.
+        within: The ends of the range of possible places.
+        values: The curve times the square root of the weight, `[n]`.
+        noise: Variance of the noise.
+        dof: Its degrees of freedom.
+
+    Returns:
+        The ends of the interval of the place, and the intervals of both slopes.
     """
     root = jnp.sqrt(weight)
-    null, inverse = orthonormal(rows)
-    kink, height = _unit(off(null, root * jnp.maximum(u - place, 0)))
+    null, inverse = orthonormalize(rows)
+    kink, height = _unit(project_out(null, root * jnp.maximum(u - place, 0)))
     fitted = jnp.concatenate([null, kink[None]])
-    amount, error = kink @ values, off(fitted, values)
+    amount, error = kink @ values, project_out(fitted, values)
     slack = noise * jnp.square(student_t_975(dof)) * (1 + 8 * noise / jnp.square(amount))
 
     def moved_to(places):
-        """What the move adds to the sum of squares (a difference of sums would lose digits); and the hinge there: its
-        norm squared off the other rows, infinite if nothing of it is, its coefficient, and that of the line in it."""
+        """How much a move of the kink adds to the sum of squares, and three numbers of the hinge there.
+
+        These are its squared norm orthogonal to the other rows (infinite if it depends on them), its coefficient, and
+        the coefficient of the line in it. A difference of two sums of squares would lose digits.
+        """
         hinge = root * jnp.maximum(u - places[:, None], 0)
         move = hinge - root * jnp.maximum(u - place, 0)
-        along, across = height + move @ kink, off(fitted, move)
+        along, across = height + move @ kink, project_out(fitted, move)
         seen, bent = across @ error, jnp.sum(jnp.square(across), axis=1)
         size = jnp.square(along) + bent
         excess = (jnp.square(amount) * bent - (2 * amount * along + seen) * seen) / size
@@ -171,31 +204,28 @@ def kink_intervals(rows, u, weight, place, within, values, noise, dof):
     return (low, high), ends(before, shared), ends(before + change, 1 - shared)
 
 
-def _planes(null, hinge, step):
-    """Orthonormal rows for the plane of each hinge and step off `null`, and the coordinates of these in it."""
-    hinge, step = off(null, jnp.stack([hinge, step]))
+def _planes(
+    null: Float[Array, "p n"], hinge: Float[Array, "m n"], step: Float[Array, "m n"]
+) -> tuple[Float[Array, "m n"], Float[Array, " m"], Float[Array, "m n"], Float[Array, " m"], Float[Array, " m"]]:
+    """Orthonormal rows for the plane of each hinge and step off `null`, and the coordinates of both in it."""
+    hinge, step = project_out(null, jnp.stack([hinge, step]))
     hinge, height = _unit(hinge)
     along = jnp.sum(hinge * step, axis=1)
     step, across = _unit(step - along[:, None] * hinge)
     return hinge, height, step, along, across
 
 
-def _place(kinks, hinge, step):
-    """The offset at which a hinge is in the direction `(hinge, step)` of its plane, and if that is in the gap."""
+def _place(
+    kinks: Kinks, hinge: Float[Array, " m"], step: Float[Array, " m"]
+) -> tuple[Float[Array, " m"], Bool[Array, " m"]]:
+    """The offset at which a hinge has the direction `(hinge, step)` in its plane, and whether it is inside the gap."""
     turn = kinks.along * step - kinks.across * hinge
     offset = kinks.height * step / jnp.where(kinks.open & (turn != 0), turn, 1)
     return offset, kinks.open & (offset >= 0) & (offset <= kinks.gap)
 
 
-def _unit(rows):
+def _unit(rows: Float[Array, "*m n"]) -> tuple[Float[Array, "*m n"], Float[Array, "*m"]]:
+    """Rows of length one, and the lengths that they had; zeros stay zeros."""
     square = jnp.sum(jnp.square(rows), axis=-1)
     norm = jnp.sqrt(jnp.where(square > 0, square, 1))
     return rows / norm[..., None], jnp.where(square > 0, norm, 0)
-
-
-def _largest(values):
-    """The largest value and its index; faster than argmax on a CPU."""
-    best = jnp.max(values)
-    # A compiler may compute the values twice, and round differently.
-    close = values >= best * (1 - 8 * jnp.finfo(values.dtype).eps)
-    return best, jnp.min(jnp.where(close, jnp.arange(len(values)), len(values) - 1))

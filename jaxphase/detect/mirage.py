@@ -1,7 +1,7 @@
 """Is a jump of a metric in the models, or only in the metric? (Schaeffer, Miranda & Koyejo 2023, NeurIPS 36)
 
-A thresholded or otherwise nonlinear metric may jump while the models get better smoothly. Its continuous partner, the
-log-likelihood or Brier score of the same models, then drifts through the place of the jump; else it jumps there itself.
+A thresholded or otherwise nonlinear metric may jump while the models improve smoothly. Its continuous partner, the
+log-likelihood or Brier score of the same models, then passes the place of the jump smoothly; else it jumps there too.
 """
 
 from enum import IntEnum
@@ -10,17 +10,26 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from .batched import as_curves, in_order, orders
-from .least_squares import axis_unit, standard_values
-from .points import count, distinct
-from .sigmoid import TEN_TO_NINETY, logistic
-from .status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS, answered, first_true
-from .verdict import CurveKind, classify
+from jaxphase.detect.batched import as_curves, in_order, orders
+from jaxphase.detect.least_squares import axis_unit, standard_values
+from jaxphase.detect.points import Points, Scalar, count, distinct
+from jaxphase.detect.sigmoid import TEN_TO_NINETY, logistic
+from jaxphase.detect.status import Status, answered, first_true
+from jaxphase.detect.verdict import CurveKind, classify
 
 
 class MirageKind(IntEnum):
-    """Where a jump is."""
+    """Where the jump of a metric comes from.
+
+    Attributes:
+        NO_JUMP: The metric has no transition.
+        IN_THE_METRIC: The continuous partner passes smoothly: the metric makes the jump.
+        IN_THE_MODEL: The continuous partner jumps too.
+        UNDECIDED: The data do not decide.
+        TOO_FEW_POINTS: Not judged.
+    """
 
     NO_JUMP = 0
     IN_THE_METRIC = 1
@@ -29,60 +38,66 @@ class MirageKind(IntEnum):
     TOO_FEW_POINTS = 4
 
 
-_NO_JUMP, _IN_METRIC, _IN_MODEL, _UNDECIDED, _TOO_FEW = MirageKind
 _SURE = 0.9
 _SHARES = np.linspace(0, 1, 21)
-# Exponents of a power law, times half the range of ln size: even where it is close to a line, else in their logarithm.
+# Exponents of a power law times half the range of ln size: evenly spaced near a line, evenly in their logarithm beyond.
 _BENDS = np.sinh(np.linspace(-3, 3, 24))
-# Places of a jump about y's centre, in widths of the jump, and its width between its bounds. A threshold may cut the
-# partner's jump anywhere, here from 3 to 97 % of its rise, and cuts out a part that is narrower than the whole.
+# Places of the partner's jump relative to y's center, in widths of the jump, and its width between its bounds. A
+# threshold may cut the partner's jump anywhere, here from 3 to 97 % of its rise, and y then jumps over less than all.
 _OFFSETS, _WIDTHS = (grid.ravel() for grid in np.meshgrid(np.linspace(-0.8, 0.8, 11), np.linspace(0, 1, 9)))
-# The part of the variance that the nearest of these shapes leaves of another: 1e-4 to 3e-4 in the median, 3e-4 to 1e-3
-# in one of ten. If noise were believed to be less, the distance between shapes would pass for knowledge of the share.
+# Least share of the variance that counts as noise: about what the nearest of these shapes leaves of a shape between
+# them. With less, the distance between shapes would pass for information on the share.
 _BETWEEN_SHAPES = 5e-4
 
 
 class Mirage(NamedTuple):
-    """kind is a `MirageKind`, probability that of a share above one half; share, with its standard error
-    and 95 % interval `[..., 2]`, is how much of the partner's change is a jump; center and width are of y's jump."""
+    """Where the jump of each metric comes from.
 
-    kind: jax.Array
-    probability: jax.Array
-    share: jax.Array
-    share_se: jax.Array
-    interval: jax.Array
-    center: jax.Array
-    width: jax.Array
-    status: jax.Array
+    Attributes:
+        kind: `MirageKind`, `[...]`.
+        probability: Probability that more than half of the partner's change is a jump, `[...]`.
+        share: How much of the partner's change is a jump, 0 to 1, `[...]`.
+        share_se: Its standard error, `[...]`.
+        interval: 95 % interval of `share`, `[..., 2]`.
+        center: Center of the metric's jump, in units of x, `[...]`.
+        width: Its width, `[...]`.
+        status: `Status`, `[...]`; see `mirage_test`.
+    """
+
+    kind: Int[Array, "*curves"]
+    probability: Float[Array, "*curves"]
+    share: Float[Array, "*curves"]
+    share_se: Float[Array, "*curves"]
+    interval: Float[Array, "*curves 2"]
+    center: Float[Array, "*curves"]
+    width: Float[Array, "*curves"]
+    status: Int[Array, "*curves"]
 
 
-def mirage_test(x, y, partner, *, weight=None) -> Mirage:
-    """Say of each jump of y whether its continuous partner, measured on the same models, jumps there too.
+def mirage_test(x: ArrayLike, y: ArrayLike, partner: ArrayLike, *, weight: ArrayLike | None = None) -> Mirage:
+    """Test for each jump of y whether its continuous partner, measured on the same models, jumps there too.
 
-    x, y, partner, weight: `[..., n]`; x as the user thinks of it (log10 of sizes), y the metric that jumps (accuracy,
-    exact match), partner its smooth counterpart of either sign (cross-entropy, log-likelihood, Brier score), weight the
-    relative inverse variance of both. Every field has shape `[...]`, interval `[..., 2]`.
+    The partner is modeled as a floor plus an amplitude times `(1 - share) * drift + share * jump`. The drift is a line
+    or a power law of the sizes. The jump is a logistic whose 10-90 % width lies between half of y's and the greater of
+    y's and a third of the data, and whose center is within 0.8 of its width from y's. All shares, drifts and jumps are
+    equally likely beforehand; floor, amplitude and noise are integrated out. Error rates: see the page How verdicts are
+    made.
 
-    The partner is a floor plus an amplitude times `(1 - share) * drift + share * jump`, both from 0 to 1 over the data:
-    drift is a line or a power law of the sizes, jump a logistic whose width (10-90 %) is between half of y's and the
-    greater of y's and a third of the data, and whose centre is within 0.8 of its width from y's. All shares, drifts and
-    jumps are equally likely beforehand, with floor, amplitude and noise integrated out as in `classify`; probability is
-    then that of a share above one half. kind is "in the model" if it exceeds 0.9, "in the metric" if it is below 0.1,
-    else "undecided", and "no jump" if `classify` finds no transition in y.
+    Args:
+        x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
+        y: The metric that jumps, `[..., n]`, such as accuracy or exact match.
+        partner: A smooth metric of the same models, `[..., n]`, of either sign: cross-entropy, log-likelihood, Brier
+            score. A point may be missing in one of the two alone.
+        weight: Relative inverse variances of both, `[..., n]`.
 
-    A point that is not finite in y or in partner is missing in that one only. status 2: partner is constant, kind
-    "undecided". status 3: fewer than seven points or five different x, of y or, where y jumps, of partner, kind -1.
-    Every other field is then NaN, as it is for "no jump", except y's center and width where known.
+    Returns:
+        A `Mirage`: in the model if `probability` exceeds 0.9, in the metric below 0.1, else undecided; no jump where
+        `classify` finds no transition in y. The status is `NOT_IDENTIFIED` for a constant partner, of kind undecided;
+        kind and status are `TOO_FEW_POINTS` if y, or the partner of a y that jumps, has fewer than seven points or five
+        different x. In all these cases the numbers are NaN, except a center and width that are known.
 
-    Measured with 12, 20 and 50 sizes and noise of 1, 3 and 10 % of the partner's change, 500 curves each: of lines and
-    power laws seen through a steep threshold, or through exact match `exp(-L * loss)` with L = 5, 10, 20, at most 0.2 %
-    were called "in the model"; of jumps 0.5 to 33 % of the data wide, seen through the same metrics, at most 0.4 % "in
-    the metric". Behind thresholds 95 of 100 and more were decided at noise up to 3 %, at 10 % 34 to 100, least if wide.
-    Exact match is wide itself: with L = 5 and 12 sizes 78, 37 and 21 % of its mirages were decided. A corner is a jump
-    to this family: of broken laws bent at y's jump up to 9 % were called "in the model" with Caballero's f = 0.14 over
-    three decades, 0.2 % with 0.7. interval held shares from 0.15 to 0.85 in 86 to 100 of 100; of 0 and 1 the estimate
-    is drawn inwards, by at most 0.04, 0.1 and 0.3 for the three noises. A curve costs what `classify` does and 50,000
-    logarithms.
+    References:
+        Schaeffer, Miranda & Koyejo (2023), NeurIPS 36.
     """
     shapes = [jnp.shape(a) for a in (x, y, partner)]
     try:
@@ -101,13 +116,31 @@ def mirage_test(x, y, partner, *, weight=None) -> Mirage:
 
 
 @jax.jit
-def judge(x, partner, weight, kind, center, width, status) -> Mirage:
-    """The verdict on each curve, given what classify says of its y."""
+def judge(
+    x: Float[Array, "batch n"],
+    partner: Float[Array, "batch n"],
+    weight: Float[Array, "batch n"],
+    kind: Int[Array, " batch"],
+    center: Float[Array, " batch"],
+    width: Float[Array, " batch"],
+    status: Int[Array, " batch"],
+) -> Mirage:
+    """The verdict on each curve, given what `classify` says of its y."""
     order, _ = orders(x, partner, weight)
     return jax.vmap(_verdict)(order, x, partner, weight, kind, center, width, status)
 
 
-def _verdict(order, x, partner, weight, kind, center, width, status):
+def _verdict(
+    order: Int[Array, " n"],
+    x: Points,
+    partner: Points,
+    weight: Points,
+    kind: Int[Array, ""],
+    center: Scalar,
+    width: Scalar,
+    status: Int[Array, ""],
+) -> Mirage:
+    """The verdict on one curve."""
     _, x, partner, weight = in_order(order, x, partner, weight)
     axis, (v, _) = axis_unit(x, weight), standard_values(partner, weight)
     u = (x - axis.center) / axis.scale
@@ -120,11 +153,16 @@ def _verdict(order, x, partner, weight, kind, center, width, status):
 
     jumps = (kind == CurveKind.SIGMOID) | (kind == CurveKind.STEP)
     few = (count(weight) < 7) | (distinct(x, weight) < 5)
-    status = first_true((status != OK, status), (~jumps, OK), (few, TOO_FEW_POINTS), (jnp.all(v == 0), NOT_IDENTIFIED))
-    answer = jnp.where(probability > _SURE, _IN_MODEL, jnp.where(probability < 1 - _SURE, _IN_METRIC, _UNDECIDED))
-    answer = jnp.where(jumps, answer, _NO_JUMP)
+    status = first_true(
+        (status != Status.OK, status),
+        (~jumps, Status.OK),
+        (few, Status.TOO_FEW_POINTS),
+        (jnp.all(v == 0), Status.NOT_IDENTIFIED),
+    )
+    smooth = jnp.where(probability < 1 - _SURE, MirageKind.IN_THE_METRIC, MirageKind.UNDECIDED)
+    answer = jnp.where(jumps, jnp.where(probability > _SURE, MirageKind.IN_THE_MODEL, smooth), MirageKind.NO_JUMP)
     result = Mirage(
-        kind=jnp.where(status == TOO_FEW_POINTS, _TOO_FEW, answer).astype(jnp.int32),
+        kind=jnp.where(status == Status.TOO_FEW_POINTS, MirageKind.TOO_FEW_POINTS, answer).astype(jnp.int32),
         probability=probability,
         share=share,
         share_se=jnp.sqrt(jnp.sum(mass * jnp.square(shares - share))),
@@ -133,12 +171,14 @@ def _verdict(order, x, partner, weight, kind, center, width, status):
         width=width,
         status=status,
     )
-    # Without a jump its centre is NaN, and so is all that is made of it.
-    return answered(result, status == OK)._replace(center=center, width=width)
+    # Without a jump, its center is NaN, and so is every number that depends on it.
+    return answered(result, status == Status.OK)._replace(center=center, width=width)
 
 
-def share_density(shares, u, v, weight, center, width):
-    """How likely v is for each share, on average over all drifts and jumps, relative to the likeliest share."""
+def share_density(
+    shares: Float[Array, " shares"], u: Points, v: Points, weight: Points, center: Scalar, width: Scalar
+) -> Float[Array, " shares"]:
+    """How likely v is for each share, on average over all drifts and jumps, relative to the most likely share."""
     bends, offsets, between = (jnp.asarray(a, u.dtype) for a in (_BENDS, _OFFSETS, _WIDTHS))
     narrow, wide = width / 2, jnp.maximum(width, 2 / 3)
     widths = narrow * (wide / narrow) ** between

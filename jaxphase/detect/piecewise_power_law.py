@@ -1,93 +1,113 @@
 """Power laws that change their exponent at a few places: a continuous broken line in log x and log y."""
 
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-from jaxphase.linalg.orthonormal import off, orthonormal
-
-from .batched import curve_detector, once_per_grid
-from .distributions import student_t_975
-from .kinks import Kinks, best_kink, best_two_kinks, best_two_of, kink_intervals, kinks_off
-from .least_squares import axis_unit, standard_values, weighted_mean
-from .points import count, distinct
-from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
+from jaxphase.detect.batched import curve_detector, once_per_grid
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.kinks import Kinks, best_kink, best_two_kinks, best_two_of, kink_intervals, kinks_off
+from jaxphase.detect.least_squares import axis_unit, standard_values, weighted_mean
+from jaxphase.detect.points import Points, Scalar, count, distinct
+from jaxphase.detect.status import Status, first_true
+from jaxphase.linalg import orthonormalize, project_out
 
 # A break is reported if noise alone would show as much in one of twenty curves.
 _LEVEL = 0.05
-# The test against two breaks looks at this many points at most; the fit looks at all of them and between them.
+# The test against two breaks tries this many points at most; the fit tries all points and all places between them.
 _TESTED_POINTS = 24
-# Fewer simulated curves have no p-value below _LEVEL.
+# With fewer simulated curves no p-value is below _LEVEL.
 _FEWEST_DRAWS = 19
 
 
 class PiecewisePowerLaw(NamedTuple):
-    """`y = amplitude * x**exponents[0]` up to breaks[0], and on from there with exponents[1], and so on.
+    """`y = amplitude * x**exponents[0]` up to `breaks[0]`, continued with `exponents[1]`, and so on.
 
-    With K for max_breaks: exponents, bic `[..., K + 1]`, exponent_interval `[..., K + 1, 2]`, breaks `[..., K]`,
-    break_interval `[..., K, 2]`.
+    Attributes:
+        amplitude: Value of the first piece at x = 1, `[...]`.
+        exponents: Exponents, `[..., max_breaks + 1]`; NaN beyond `n_breaks`.
+        exponent_interval: Their 95 % intervals, `[..., max_breaks + 1, 2]`.
+        breaks: Places in the unit of x, `[..., max_breaks]`; NaN beyond `n_breaks`.
+        break_interval: Their 95 % intervals, `[..., max_breaks, 2]`.
+        n_breaks: Number of breaks, `[...]`; -1 if there are too few points.
+        p_value: p-value of the hypothesis that there is no break, `[...]`.
+        bic: `n log(sse / n) + (2 + 2 k) log n` for k = 0, 1, ... breaks in natural logs, `[..., max_breaks + 1]`.
+        sse: Weighted sum of squared errors of ln y, with weights of mean one, `[...]`.
+        r2: Share of the variance of ln y that the fit explains, `[...]`.
+        status: `Status`, `[...]`.
     """
 
-    amplitude: jax.Array
-    exponents: jax.Array
-    exponent_interval: jax.Array
-    breaks: jax.Array
-    break_interval: jax.Array
-    n_breaks: jax.Array
-    p_value: jax.Array
-    bic: jax.Array
-    sse: jax.Array
-    r2: jax.Array
-    status: jax.Array
+    amplitude: Float[Array, "*curves"]
+    exponents: Float[Array, "*curves pieces"]
+    exponent_interval: Float[Array, "*curves pieces 2"]
+    breaks: Float[Array, "*curves breaks"]
+    break_interval: Float[Array, "*curves breaks 2"]
+    n_breaks: Int[Array, "*curves"]
+    p_value: Float[Array, "*curves"]
+    bic: Float[Array, "*curves pieces"]
+    sse: Float[Array, "*curves"]
+    r2: Float[Array, "*curves"]
+    status: Int[Array, "*curves"]
 
 
 class Chance(NamedTuple):
-    """The kinks on one grid, and what noise alone shows there: `level [K]`, the 95 % points of F for one kink and for
-    two; `statistic`, the largest ratio of an F to its level in each simulated curve, in rising order; `second_level`,
-    the 95 % point of F for a second kink of a curve that has one in the middle."""
+    """The kinks on one grid, and how large F gets there by noise alone.
 
-    u: jax.Array
-    most: jax.Array
+    Attributes:
+        u: Positions, `[n]`.
+        most: The largest number of kinks that the points allow.
+        kinks: All kinks on the grid.
+        level: 95 % points of F for one kink and for two, `[k]`.
+        statistic: The largest ratio of an F to its level in each simulated curve, `[draws]`, in rising order.
+        second_level: 95 % point of F for a second kink of a curve that has one in the middle.
+    """
+
+    u: Points
+    most: Int[Array, ""]
     kinks: Kinks
-    level: jax.Array
-    statistic: jax.Array
-    second_level: jax.Array
+    level: Float[Array, " k"]
+    statistic: Float[Array, " draws"]
+    second_level: Float[ArrayLike, ""]
 
 
-def fit_piecewise_power_law(x, y, *, weight=None, max_breaks=2, key=None, draws=9999) -> PiecewisePowerLaw:
-    """Fit a power law with at most `max_breaks` (1 or 2) breaks of its exponent, continuous, by least squares in log y.
+def fit_piecewise_power_law(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    max_breaks: Literal[1, 2] = 2,
+    key: Key[Array, ""] | None = None,
+    draws: int = 9999,
+) -> PiecewisePowerLaw:
+    """Fit a continuous power law whose exponent changes at one or two places at most, by least squares in log y.
 
-    x, y, weight: `[..., n]`; x and y are taken as they are, points that are not positive count as missing; weight is
-    the relative inverse variance of log y. The fits with 0, 1 and 2 breaks are global optima, with breaks at points or
-    between them (Hudson 1966, J. Am. Stat. Assoc. 61, 1097).
+    The fits with 0, 1 and 2 breaks are global optima. The p-value compares the larger of both F ratios, each divided by
+    its 95 % point, with those of simulated Gaussian noise, so that it is exact for any n. There are breaks if it is at
+    most 0.05, and two if F for the second exceeds its own 95 % point. Exponents, breaks and intervals suppose that this
+    number is right; intervals are profiles of the sum of squares.
 
-    p_value: of no break at all, against one and against two (the larger of both F, each over its 95 % point, as in Bai
-    & Perron 1998, Econometrica 66, 47), exact for Gaussian noise in log y whatever n is, as the distribution depends on
-    x and weight alone and is simulated once for all curves on one set of x: `draws` curves, with the `jax.random` key
-    (`key(0)` if None). n_breaks is 0 where it is above 0.05: of curves of noise, 4.6 to 5.6 % get a break (n = 8 to
-    100). There are two rather than one if F for the second is above the 95 % point that it has if there is one in the
-    middle: of curves with one break, 1.5 to 5.1 % get two.
+    A floor bends a curve in log-log without a break and shows as one: use `fit_broken_power_law` there. Error rates and
+    coverage: see the page How verdicts are made.
 
-    breaks, exponents and their 95 % intervals are those of n_breaks, NaN beyond; they suppose that this number is
-    right. Intervals are profiles of the sum of squares, see `kink_intervals`. With 40 points over three decades, a
-    change of exponent by 0.35 in the middle and noise of 0.02, 0.05, 0.08 and 0.15 decades, where a break is seen in
-    100, 100, 100 and 76 % of the curves, they hold that break in 94.9, 95.1, 95.0 and 95.2 % of these, and the
-    exponents in 94.9 to 96.2 %. Breaks that are seen by luck fare worse: 92 % if one in three is seen, and 85 % at
-    n = 10 if one in four is. sse, r2 and bic, `n log(sse / n) + (2 + 2 k) log n` for k breaks, are in natural logs.
+    Args:
+        x: Positions, `[..., n]`, positive and not logged; other points are missing.
+        y: Values, `[..., n]`, likewise.
+        weight: Relative inverse variances of log y, `[..., n]`.
+        max_breaks: The largest number of breaks.
+        key: A `jax.random` key; `jax.random.key(0)` if None.
+        draws: Number of simulated curves, shared by all curves on one set of x.
 
-    A floor under the curve bends it in log-log without any break, and shows as one: `fit_broken_power_law` has a floor.
-    It is no option here, as log(y - floor) gives the points nearest to the floor the largest noise, and least squares
-    on it can be made as good as one likes by a floor next to the lowest point.
+    Returns:
+        A `PiecewisePowerLaw`. Its status is `AT_BOUND` if the interval of a break reaches the end of the data, where a
+        break cannot be told from an outlier; `NOT_IDENTIFIED` for a jump between neighboring points, given as breaks at
+        both; `TOO_FEW_POINTS` with fewer than five points or four different x, with NaN throughout. Two breaks need
+        seven and six. Intervals have no derivatives.
 
-    status 1: the interval of a break reaches the end of the data, where a break cannot be told from an outlier.
-    status 2: a jump between two neighbouring points, given as two breaks at these; the exponent between them is the
-    least possible. status 3: fewer than five points or four different x, all NaN and n_breaks -1; two breaks need seven
-    and six. Derivatives with respect to x and y are those of the exact minimum; the intervals have none (NaN).
-
-    1,000 curves of 40 points on one set of x take 0.05 s on a CPU core, 0.11 s with two breaks; each further set of x,
-    such as that of a curve with a missing point, takes 7 and 19 ms.
+    References:
+        Hudson (1966), J. Am. Stat. Assoc. 61, 1097; Bai & Perron (1998), Econometrica 66, 47.
     """
     log_x, log_y = jnp.log(jnp.asarray(x)), jnp.log(jnp.asarray(y))
     line = fit_broken_line(log_x, log_y, weight=weight, max_breaks=max_breaks, key=key, draws=draws)
@@ -96,8 +116,16 @@ def fit_piecewise_power_law(x, y, *, weight=None, max_breaks=2, key=None, draws=
     )
 
 
-def fit_broken_line(x, y, *, weight=None, max_breaks=2, key=None, draws=9999) -> PiecewisePowerLaw:
-    """The same on axes that are logs already: slopes for exponents, and the intercept for the amplitude."""
+def fit_broken_line(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    max_breaks: Literal[1, 2] = 2,
+    key: Key[Array, ""] | None = None,
+    draws: int = 9999,
+) -> PiecewisePowerLaw:
+    """The same on axes that are logs already: exponents are slopes, and the amplitude is the intercept."""
     if draws < _FEWEST_DRAWS:
         raise ValueError(f"draws must be at least {_FEWEST_DRAWS}, got {draws}")
     key = jax.random.key(0) if key is None else key
@@ -105,7 +133,10 @@ def fit_broken_line(x, y, *, weight=None, max_breaks=2, key=None, draws=9999) ->
 
 
 @curve_detector(static=("max_breaks", "draws"), choices={"max_breaks": (1, 2)})
-def _fit_broken_line(x, y, weight, *, max_breaks, key, draws):
+def _fit_broken_line(
+    x: Points, y: Points, weight: Points, *, max_breaks: int, key: Key[Array, ""], draws: int
+) -> PiecewisePowerLaw:
+    """The broken line of one curve."""
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u, n, different = (x - axis.center) / axis.scale, count(weight), distinct(x, weight)
     few, most = (n < 5) | (different < 4), jnp.where((n >= 7) & (different >= 6), max_breaks, 1)
@@ -113,7 +144,7 @@ def _fit_broken_line(x, y, weight, *, max_breaks, key, draws):
     simulated = functools.partial(simulate, max_breaks=max_breaks, draws=draws)
     p_value, second_level, places = once_per_grid(simulated, judge)((u, weight, most, key), v)
 
-    # Each fit once more from its columns, for a difference of sums of squares loses digits.
+    # Each fit is repeated from its columns, as a difference of sums of squares loses digits.
     intercept, slopes, sse = jax.vmap(lambda breaks: regress(columns(u, weight, breaks), v))(places)
     second = (most == 2) & (f_ratio(sse[1] - sse[-1], sse[1]) > second_level)
     rounding = (1 + jnp.max(jnp.abs(y))) / unit.scale + (1 + jnp.max(jnp.abs(x))) / axis.scale
@@ -127,11 +158,11 @@ def _fit_broken_line(x, y, weight, *, max_breaks, key, draws):
     k, exponent, found = jnp.arange(max_breaks + 1), unit.scale / axis.scale, jnp.isfinite(breaks)
     bic = n * jnp.log(jnp.square(unit.scale) * seen / n) + (2 + 2 * k) * jnp.log(n)
     at_end = jnp.any(found & ((break_interval[:, 0] <= u[0]) | (break_interval[:, 1] >= u[-1])))
-    # Breaks at two neighbouring points are that to rounding, which may put them a little before and beyond.
+    # Rounding may put the breaks of a jump a little before and beyond its two points.
     near = jnp.finfo(u.dtype).eps ** 0.75
     jump = (n_breaks == 2) & ~jnp.any((u > breaks[0] + near) & (u < breaks[-1] - near))
 
-    def known(field, where=True):
+    def known(field, where: Array | bool = True):
         return jnp.where(where & ~few, field, jnp.nan)
 
     return PiecewisePowerLaw(
@@ -145,14 +176,14 @@ def _fit_broken_line(x, y, weight, *, max_breaks, key, draws):
         bic=known(bic, k <= most),
         sse=known(jnp.square(unit.scale) * sse[n_breaks]),
         r2=known(1 - sse[n_breaks] / jnp.sum(jnp.square(v))),
-        status=first_true((few, TOO_FEW_POINTS), (jump, NOT_IDENTIFIED), (at_end, AT_BOUND)),
+        status=first_true((few, Status.TOO_FEW_POINTS), (jump, Status.NOT_IDENTIFIED), (at_end, Status.AT_BOUND)),
     )
 
 
-def judge(chance, v):
-    """p-value, the level for a second break, and the places of 0, 1, ... breaks, infinite for none."""
+def judge(chance: Chance, v: Points) -> tuple[Scalar, Float[ArrayLike, ""], Float[Array, "pieces breaks"]]:
+    """p-value, the level for a second break, and the places of 0, 1, ... breaks, infinite where there is none."""
     u, most, kinks, level, statistic, second_level = chance
-    v, max_breaks, draws = off(kinks.null, v), len(level), len(statistic)
+    v, max_breaks, draws = project_out(kinks.null, v), len(level), len(statistic)
     as_large = draws - jnp.searchsorted(statistic, jnp.max(statistics(kinks, v, most, max_breaks) / level))
     _, at, offset = best_kink(kinks, v)
     places = jnp.full((max_breaks + 1, max_breaks), jnp.inf, v.dtype).at[1, 0].set(u[at] + offset)
@@ -162,11 +193,11 @@ def judge(chance, v):
     return (1 + as_large).astype(v.dtype) / (1 + draws), second_level, places
 
 
-def simulate(grid, *, max_breaks, draws) -> Chance:
-    """Kinks and noise on one grid of x."""
+def simulate(grid: tuple[Points, Points, Int[Array, ""], Key[Array, ""]], *, max_breaks: int, draws: int) -> Chance:
+    """Kinks and noise on one grid `(u, weight, most, key)`."""
     u, weight, most, key = grid
-    kinks = kinks_off(orthonormal(columns(u, weight, u[:0]))[0], u, weight)
-    noise = off(kinks.null, jax.random.normal(key, (draws, len(u)), u.dtype) * (weight > 0))
+    kinks = kinks_off(orthonormalize(columns(u, weight, u[:0]))[0], u, weight)
+    noise = project_out(kinks.null, jax.random.normal(key, (draws, len(u)), u.dtype) * (weight > 0))
     found = jax.vmap(lambda v: statistics(kinks, v, most, max_breaks))(noise)
     level = jnp.maximum(upper(found), jnp.finfo(u.dtype).tiny)
     statistic = jnp.sort(jnp.max(found / level, axis=1))
@@ -174,20 +205,20 @@ def simulate(grid, *, max_breaks, draws) -> Chance:
     return Chance(u, most, kinks, level, statistic, second_level)
 
 
-def level_of_second(kinks, u, weight, noise):
-    """95 % point of F for a second kink if one is in the middle, whose place frees the step in its gap."""
+def level_of_second(kinks: Kinks, u: Points, weight: Points, noise: Float[Array, "draws n"]) -> Scalar:
+    """95 % point of F for a second kink of a curve with one in the middle, whose place is free within its gap."""
     middle = (count(weight) - 1) // 2
     null = jnp.concatenate([kinks.null, kinks.hinge[middle][None], kinks.step[middle][None]])
-    others, noise = kinks_off(null, u, weight), off(null, noise)
+    others, noise = kinks_off(null, u, weight), project_out(null, noise)
     return upper(jax.vmap(lambda v: f_ratio(best_kink(others, v)[0], jnp.sum(jnp.square(v))))(noise))
 
 
-def upper(sample):
+def upper(sample: Float[Array, "draws *k"]) -> Float[Array, "*k"]:
     """The value that a share of _LEVEL exceeds."""
     return jnp.sort(sample, axis=0)[-int(_LEVEL * len(sample)) - 1]
 
 
-def statistics(kinks, v, most, max_breaks):
+def statistics(kinks: Kinks, v: Points, most: Int[ArrayLike, ""], max_breaks: int) -> Float[Array, " k"]:
     """F of the best kink, and of the best two at some of the points."""
     gain = [best_kink(kinks, v)[0]]
     if max_breaks == 2:
@@ -197,13 +228,21 @@ def statistics(kinks, v, most, max_breaks):
     return f_ratio(jnp.stack(gain), jnp.sum(jnp.square(v)))
 
 
-def f_ratio(gain, total):
-    """F but for its degrees of freedom, which are the same for all that it is compared with."""
+def f_ratio(gain: Float[Array, "*k"], total: Scalar) -> Float[Array, "*k"]:
+    """F without its degrees of freedom, which are the same wherever two are compared."""
     return gain / jnp.maximum(total - gain, jnp.finfo(total.dtype).tiny)
 
 
-def intervals(u, weight, breaks, v, slopes, noise, dof):
-    """95 % intervals of breaks `[K, 2]` and slopes `[K + 1, 2]`, the place of the other break free to first order."""
+def intervals(
+    u: Points,
+    weight: Points,
+    breaks: Float[Array, " breaks"],
+    v: Points,
+    slopes: Float[Array, " pieces"],
+    noise: Scalar,
+    dof: Int[Array, ""],
+) -> tuple[Float[Array, "breaks 2"], Float[Array, "pieces 2"]]:
+    """95 % intervals of breaks and slopes, with the place of the other break free to first order."""
     second, last_but_one = jnp.min(jnp.where(u > u[0], u, u[-1])), jnp.max(jnp.where(u < u[-1], u, u[0]))
     root = jnp.sqrt(weight)
 
@@ -218,7 +257,7 @@ def intervals(u, weight, breaks, v, slopes, noise, dof):
 
     others = breaks[::-1] if len(breaks) == 2 else jnp.full_like(breaks, jnp.inf)
     (low, high), before, after = jax.vmap(of_break)(breaks, others, jnp.arange(len(breaks)) == 1)
-    # A break that may be at the second point may be anywhere before it, for all that the points can tell.
+    # If a break may be at the second point, the points cannot exclude any place before it.
     ends = jnp.where(low <= second, u[0], low), jnp.where(high >= last_but_one, u[-1], high)
     place = jnp.stack(ends, axis=1)
     spread = jnp.sum(weight * jnp.square(u - weighted_mean(u, weight)))
@@ -231,14 +270,14 @@ def intervals(u, weight, breaks, v, slopes, noise, dof):
     return place, jnp.stack([first, between, last])
 
 
-def columns(u, weight, breaks):
+def columns(u: Points, weight: Points, breaks: Float[Array, " breaks"]) -> Float[Array, "p n"]:
     """A level, a slope, and its change at each break; a break at infinity is none."""
     hinges = jnp.maximum(u - breaks[:, None], 0)
     return jnp.sqrt(weight) * jnp.concatenate([jnp.ones_like(u)[None], u[None], hinges])
 
 
-def regress(columns, v):
-    """Intercept and slopes of the line with these columns, and the sum of squares that is left."""
-    basis, inverse = orthonormal(columns)
+def regress(columns: Float[Array, "p n"], v: Points) -> tuple[Scalar, Float[Array, " pieces"], Scalar]:
+    """Intercept and slopes of the line with these columns, and the sum of squared residuals."""
+    basis, inverse = orthonormalize(columns)
     intercept, *changes = inverse @ (basis @ v)
-    return intercept, jnp.cumsum(jnp.stack(changes)), jnp.sum(jnp.square(off(basis, v)))
+    return intercept, jnp.cumsum(jnp.stack(changes)), jnp.sum(jnp.square(project_out(basis, v)))

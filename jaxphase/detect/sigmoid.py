@@ -5,19 +5,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .batched import curve_detector
-from .distributions import student_t_975
-from .least_squares import Shape, axis_unit, fit_shape, standard_errors, standard_values
-from .points import count, distinct, smallest_gap
-from .status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import curve_detector
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.least_squares import Shape, Theta, Unit, axis_unit, fit_shape, standard_errors, standard_values
+from jaxphase.detect.points import Points, Scalar, count, distinct, smallest_gap
+from jaxphase.detect.status import Status, answered, first_true
 
 # The part of a logistic between 10 and 90 %, times its rate.
 TEN_TO_NINETY = 2 * np.log(9.0).item()
-# A logistic with rate * gap = 8 rises from 2 to 98 % between two points; a steeper one differs from it by nothing seen.
+# A logistic with rate * gap = 8 rises from 2 to 98 % between two points; a steeper one looks the same at the points.
 _UNRESOLVED, _STEEPEST = 8.0, 20.0
 _LOWEST_LOG_RATE = 0.0
-# Of a curve that is seen to the middle or less the best logistic may be an exponential, its centre anywhere beyond.
+# If a curve ends before the middle of its rise, the best logistic may be an exponential with its center far outside.
 _FARTHEST = 3.0
 # As fine as the gaps of some hundred points: on noise alone the best logistic is often a jump between two of them.
 _PLACES, _RATES = np.meshgrid(np.linspace(-1.25, 1.25, 129), np.log(np.geomspace(1.2, 200, 13)))
@@ -25,53 +26,96 @@ _STARTS = np.stack([_PLACES.ravel(), _RATES.ravel()], axis=1)
 
 
 class Sigmoid(NamedTuple):
-    """`y = low + (high - low) / (1 + exp(-rate * (x - center)))` with high > low: a falling curve has rate < 0."""
+    """A fitted logistic step, `y = low + (high - low) / (1 + exp(-rate * (x - center)))` with `high > low`.
 
-    center: jax.Array
-    rate: jax.Array
-    low: jax.Array
-    high: jax.Array
-    width: jax.Array
-    center_se: jax.Array
-    rate_se: jax.Array
-    low_se: jax.Array
-    high_se: jax.Array
-    width_se: jax.Array
-    interval: jax.Array
-    sse: jax.Array
-    r2: jax.Array
-    status: jax.Array
+    Attributes:
+        center: Where the step is half done, in units of x, `[...]`.
+        rate: Its rate, `[...]`; negative for a falling curve.
+        low: The lower level, in units of y, `[...]`.
+        high: The upper level, `[...]`.
+        width: Distance from 10 to 90 % of the step, `2 ln 9 / |rate|`, `[...]`.
+        center_se: Standard error of `center`, `[...]`.
+        rate_se: Standard error of `rate`, `[...]`; NaN for a step between neighboring points.
+        low_se: Standard error of `low`, `[...]`.
+        high_se: Standard error of `high`, `[...]`.
+        width_se: Standard error of `width`, `[...]`; NaN for a step between neighboring points.
+        interval: 95 % interval of `center`, `[..., 2]`: Wald's, by Student's t with n - 4 degrees of freedom.
+        sse: Weighted sum of squared errors, with weights of mean one, `[...]`.
+        r2: Share of the variance that the fit explains, `[...]`.
+        status: `Status`, `[...]`; see `fit_sigmoid`.
+    """
+
+    center: Float[Array, "*curves"]
+    rate: Float[Array, "*curves"]
+    low: Float[Array, "*curves"]
+    high: Float[Array, "*curves"]
+    width: Float[Array, "*curves"]
+    center_se: Float[Array, "*curves"]
+    rate_se: Float[Array, "*curves"]
+    low_se: Float[Array, "*curves"]
+    high_se: Float[Array, "*curves"]
+    width_se: Float[Array, "*curves"]
+    interval: Float[Array, "*curves 2"]
+    sse: Float[Array, "*curves"]
+    r2: Float[Array, "*curves"]
+    status: Int[Array, "*curves"]
 
 
 class Step(NamedTuple):
-    """Where a fitted logistic changes on the user's axis, its 10-90 % width, and if the points resolve it.
+    """The step of a fitted logistic on the user's axis.
 
-    error [4]: standard errors of centre, log rate, left and right level on the axis of the fit.
+    Attributes:
+        center: Where it is half done.
+        center_se: Standard error of `center`.
+        width: Distance from 10 to 90 % of the step.
+        interval: 95 % interval of `center`, `[2]`.
+        resolved: Whether the points resolve the step.
+        error: Standard errors of center, log rate, left and right level on the axis of the fit, `[4]`.
     """
 
-    center: jax.Array
-    center_se: jax.Array
-    width: jax.Array
-    interval: jax.Array
-    resolved: jax.Array
-    error: jax.Array
+    center: Scalar
+    center_se: Scalar
+    width: Scalar
+    interval: Float[Array, "2"]
+    resolved: Bool[Array, ""]
+    error: Float[Array, "4"]
+
+
+def fit_sigmoid(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> Sigmoid:
+    """Fit a logistic step between two levels to each curve by least squares.
+
+    The model is `y = low + (high - low) / (1 + exp(-rate * (x - center)))`. Derivatives by x and y are those of the
+    exact minimum.
+
+    Args:
+        x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
+        y: Values, `[..., n]`; a value that is not finite is missing.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
+
+    Returns:
+        A `Sigmoid`. Its status is `AT_BOUND` if the center is outside the data or the step so wide that its levels are
+        extrapolated; `NOT_IDENTIFIED` if the step falls between neighboring points, or if y is constant (all NaN);
+        `TOO_FEW_POINTS` with fewer than five points or four different x (all NaN). For a step between neighboring
+        points the rate is unknown: `interval` goes from the last point clearly on one side of the middle level to the
+        first on the other, `center` is its middle, `center_se` its length / sqrt(12), `width` its length, which is the
+        largest possible, and `rate` the smallest possible.
+
+    Raises:
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> fit = jaxphase.detect.fit_sigmoid(jnp.log10(sizes), accuracy)
+        >>> 10**fit.center, 10**fit.interval
+
+    References:
+        Seber & Wild (2003), Nonlinear Regression, ch. 7.
+    """
+    return _fit_sigmoid(x, y, weight=weight)
 
 
 @curve_detector(at_once=6400)
-def fit_sigmoid(x, y, weight) -> Sigmoid:
-    """Fit a logistic step by least squares.
-
-    x, y, weight: `[..., n]`; x is the axis as the user thinks of it (log10 of sizes), weight the inverse variance.
-    Every field has shape `[...]`, interval `[..., 2]` (95 %, for the centre; Wald with Student's t on n - 4 degrees of
-    freedom). width is the range from 10 to 90 %, `2 ln 9 / |rate|`.
-
-    status 1: the centre is outside the data, or the curve so wide that its levels are an extrapolation. status 2: the
-    step falls between neighbouring points, so that its rate is unknown: interval then goes from the last point clearly
-    on one side of the middle level to the first on the other, center is its middle, center_se its length / sqrt(12),
-    width its length (the largest possible) and rate the smallest possible, with NaN errors; or y is constant, all NaN.
-    status 3: fewer than five points or four different x, all NaN. Derivatives with respect to x and y are those of the
-    exact minimum.
-    """
+def _fit_sigmoid(x: Points, y: Points, weight: Points) -> Sigmoid:
+    """The logistic step of one curve."""
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u = (x - axis.center) / axis.scale
     fit = fit_logistic(u, v, weight)
@@ -97,16 +141,16 @@ def fit_sigmoid(x, y, weight) -> Sigmoid:
         sse=jnp.square(unit.scale) * fit.sse,
         r2=1 - fit.sse / jnp.sum(weight * jnp.square(v)),
         status=first_true(
-            ((count(weight) < 5) | (distinct(x, weight) < 4), TOO_FEW_POINTS),
-            ((fit.amplitude == 0) | ~step.resolved, NOT_IDENTIFIED),
-            (outside | (log_rate <= _LOWEST_LOG_RATE), AT_BOUND),
+            ((count(weight) < 5) | (distinct(x, weight) < 4), Status.TOO_FEW_POINTS),
+            ((fit.amplitude == 0) | ~step.resolved, Status.NOT_IDENTIFIED),
+            (outside | (log_rate <= _LOWEST_LOG_RATE), Status.AT_BOUND),
         ),
     )
-    return answered(result, (result.status < TOO_FEW_POINTS) & (fit.amplitude != 0))
+    return answered(result, (result.status < Status.TOO_FEW_POINTS) & (fit.amplitude != 0))
 
 
-def fit_logistic(u, v, weight):
-    """The best logistic on an axis u in [-1, 1], theta = (centre, log rate), up to a range outside."""
+def fit_logistic(u: Points, v: Points, weight: Points) -> Shape:
+    """The best logistic on an axis u in [-1, 1], with theta = (center, log rate); the center may lie outside."""
     gap = smallest_gap(u, weight)
     steepest = jnp.log(_STEEPEST / jnp.where(jnp.isfinite(gap), gap, 2))
     low = jnp.asarray([-_FARTHEST, _LOWEST_LOG_RATE], u.dtype)
@@ -114,13 +158,13 @@ def fit_logistic(u, v, weight):
     return fit_shape(logistic, u, v, weight, grid=_STARTS, low=low, high=high)
 
 
-def step_of(fit: Shape, axis, *, x, u, weight) -> Step:
-    """The step as the user sees it, with the bracket of points in place of an interval where the rate is unknown."""
+def step_of(fit: Shape, axis: Unit, *, x: Points, u: Points, weight: Points) -> Step:
+    """The step on the user's axis; where the rate is unknown, the interval reaches from point to point."""
     present, dof = weight > 0, count(weight) - 4
     rise, noise = logistic(fit.theta, u), jnp.sqrt(fit.sse / jnp.maximum(dof, 1))
     reach = student_t_975(dof)
 
-    # The centre is between the last point below the middle of the step, clear of the noise, and the first above.
+    # The center lies between the last point clearly below the middle of the step and the first clearly above it.
     size, center = jnp.abs(fit.amplitude), fit.theta[0]
     before = present & (u <= center)
     after = present & (u > center)
@@ -132,7 +176,7 @@ def step_of(fit: Shape, axis, *, x, u, weight) -> Step:
     rate = jnp.exp(fit.theta[1])
     resolved = ~(rate * gap >= _UNRESOLVED * (1 - 1e-3)) | ~jnp.isfinite(first - last)
 
-    # Of an unresolved step the points know the two levels only.
+    # An unresolved step determines nothing but its two levels.
     slope = jnp.where(resolved, fit.amplitude * rate * rise * (1 - rise), 0)
     columns = jnp.stack([-slope, slope * (u - center), 1 - rise, rise], axis=1)
     error = standard_errors(jnp.sqrt(weight)[:, None] * columns, fit.sse, dof)
@@ -148,6 +192,6 @@ def step_of(fit: Shape, axis, *, x, u, weight) -> Step:
     )
 
 
-def logistic(theta, u):
-    """The rise from 0 to 1 with theta = (centre, log rate)."""
+def logistic(theta: tuple[Scalar, Scalar] | Theta, u: Points) -> Points:
+    """The rise from 0 to 1 with theta = (center, log rate)."""
     return jax.nn.sigmoid(jnp.exp(theta[1]) * (u - theta[0]))

@@ -1,34 +1,49 @@
 """Is there a change at all, over a whole batch of curves, and how sure are we?"""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
-from .batched import curve_detector, once_per_grid
-from .breaks import break_gains, break_set, design
-from .distributions import share_above
-from .least_squares import axis_unit, standard_values
-from .points import count, pool_repeats
-from .status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import curve_detector, once_per_grid
+from jaxphase.detect.breaks import Change, break_gains, break_set, design
+from jaxphase.detect.distributions import share_above
+from jaxphase.detect.least_squares import axis_unit, standard_values
+from jaxphase.detect.points import Points, Scalar, count, pool_repeats
+from jaxphase.detect.status import Status, answered, first_true
 
 # Andrews (1993): a break is looked for in the middle 70 % of the points.
 _TRIM = 0.15
 
 
 class ChangeTest(NamedTuple):
-    """sup-F statistic, its p-value, where the change is and its 95 % interval `[..., 2]`."""
+    """A test for one change at an unknown place.
 
-    statistic: jax.Array
-    p_value: jax.Array
-    location: jax.Array
-    interval: jax.Array
-    status: jax.Array
+    Attributes:
+        statistic: The largest F over the possible places, `[...]`.
+        p_value: Its p-value, `[...]`.
+        location: Where F is largest, in units of x, `[...]`.
+        interval: 95 % interval of the place, `[..., 2]`; it supposes independent noise.
+        status: `Status`, `[...]`; see `change_test`.
+    """
+
+    statistic: Float[Array, "*curves"]
+    p_value: Float[Array, "*curves"]
+    location: Float[Array, "*curves"]
+    interval: Float[Array, "*curves 2"]
+    status: Int[Array, "*curves"]
 
 
 class Bootstrap(NamedTuple):
-    """A detector's answer for all seeds, and over resamples of the seeds the standard deviation and the 95 % interval
-    `[..., 2]` of its fields and, for integer fields, the share that gives the same integer. All four have its fields.
+    """How a detector's answer varies with the seeds; every attribute is a result of the detector.
+
+    Attributes:
+        estimate: The answer for the means over all seeds.
+        standard_error: Standard deviation of each floating field over resamples of the seeds.
+        interval: Its 95 % interval, with a last axis of 2.
+        agreement: The share of resamples that give the same integer as `estimate`, for integer fields.
     """
 
     estimate: Any
@@ -37,22 +52,41 @@ class Bootstrap(NamedTuple):
     agreement: Any
 
 
-def change_test(x, y, *, weight=None, change="slope", null="iid", key=None, draws=None) -> ChangeTest:
-    """Test for one change at an unknown x, with a p-value that is right for few points.
+def change_test(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    change: Change = "slope",
+    null: Literal["iid", "ar1"] = "iid",
+    key: Key[Array, ""] | None = None,
+    draws: int | None = None,
+) -> ChangeTest:
+    """Test each curve for one change at an unknown x, with a p-value that is right for few points.
 
-    change="mean": two levels against one. change="slope": a continuous line with one kink against a straight one.
-    The statistic is the largest F over the possible places (Andrews 1993, Econometrica 61, 821; Hansen 1996, ibid. 64,
-    413), whose distribution for Gaussian noise depends on x and weight alone, so it is simulated once for all curves
-    on one set of x.
-    null="iid": independent noise, exact whatever n is. null="ar1": noise with the autocorrelation of the residuals
-    about the best change, corrected for its bias (Kendall 1954, Biometrika 41, 403) and never taken as negative; points
-    of one x are first averaged. Its test at 0.05 has size 0.035 to 0.066 at n = 200, and up to 0.14 at n = 20.
+    The statistic is the largest F over the possible places. For Gaussian noise its distribution depends on x and weight
+    alone, so it is simulated once for all curves on one set of x. Error rates: see the page How verdicts are made.
 
-    x, y, weight: `[..., n]`. key: a `jax.random` key, `key(0)` if None, so that equal calls give equal answers. draws:
-    number of simulated curves, 9,999 (iid) or 499 (ar1) if None; p_value is at least 1 / (draws + 1).
-    interval: the places that cannot be rejected, by Hansen (2000, Econometrica 68, 575) for a level, by the profile F
-    for a kink; both suppose independent noise. status 2: y is constant, or a straight line if a kink is asked for; NaN.
-    status 3: too few points for any break, NaN.
+    Args:
+        x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
+        y: Values, `[..., n]`; a value that is not finite is missing.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
+        change: "mean" compares two levels with one; "slope" a continuous line with one kink with a straight one.
+        null: "iid" is independent noise, exact for any n. "ar1" has the autocorrelation of the residuals about the best
+            change, corrected for its bias and not negative; points of one x are averaged first.
+        key: A `jax.random` key; `jax.random.key(0)` if None.
+        draws: Number of simulated curves, by default 9,999 (iid) or 499 (ar1); a p-value is at least `1 / (draws + 1)`.
+
+    Returns:
+        A `ChangeTest`. Its status is `NOT_IDENTIFIED` if y is constant, or a straight line for "slope", and
+        `TOO_FEW_POINTS` if no break is possible; all numbers are then NaN.
+
+    Raises:
+        ValueError: If an option has no legal value, or the shapes do not broadcast.
+
+    References:
+        Andrews (1993), Econometrica 61, 821; Hansen (1996), Econometrica 64, 413, and (2000), 68, 575; Kendall (1954),
+        Biometrika 41, 403.
     """
     key = jax.random.key(0) if key is None else key
     draws = {"iid": 9999, "ar1": 499}.get(null) if draws is None else draws
@@ -60,7 +94,10 @@ def change_test(x, y, *, weight=None, change="slope", null="iid", key=None, draw
 
 
 @curve_detector(static=("change", "null", "draws"), choices={"change": ("mean", "slope"), "null": ("iid", "ar1")})
-def _change_test(x, y, weight, *, change, null, key, draws):
+def _change_test(
+    x: Points, y: Points, weight: Points, *, change: Change, null: str, key: Key[Array, ""], draws: int
+) -> ChangeTest:
+    """The test of one curve."""
     if null == "ar1":
         x, y, weight = pool_repeats(x, y, weight)
     axis, (v, _) = axis_unit(x, weight), standard_values(y, weight)
@@ -91,34 +128,47 @@ def _change_test(x, y, weight, *, change, null, key, draws):
         location=axis.center + axis.scale * place,
         interval=axis.center + axis.scale * interval,
         status=first_true(
-            ((dof < 2) | ~jnp.any(breaks.possible), TOO_FEW_POINTS),
-            (total <= len(u) * jnp.square(32 * jnp.finfo(u.dtype).eps), NOT_IDENTIFIED),
+            ((dof < 2) | ~jnp.any(breaks.possible), Status.TOO_FEW_POINTS),
+            (total <= len(u) * jnp.square(32 * jnp.finfo(u.dtype).eps), Status.NOT_IDENTIFIED),
         ),
     )
-    return answered(result, result.status < NOT_IDENTIFIED)
+    return answered(result, result.status < Status.NOT_IDENTIFIED)
 
 
-def _least(weight):
+def _least(weight: Points) -> Scalar:
+    """Least number of points on either side of a break."""
     return jnp.maximum(2, jnp.ceil(_TRIM * count(weight)))
 
 
-def _largest_f(total, gain, dof):
-    """F of the best break: gain in the sum of squares over the variance that is left."""
+def _largest_f(
+    total: Float[Array, "*draws"], gain: Float[Array, "*draws"], dof: Int[Array, ""]
+) -> Float[Array, "*draws"]:
+    """F of the best break: its gain in the sum of squares, divided by the residual variance."""
     return gain / jnp.maximum(total - gain, jnp.finfo(total.dtype).tiny) * jnp.maximum(dof, 1)
 
 
-def _autocorrelation_of(residual, weight, parameters):
-    """Lag-one autocorrelation of the noise; each parameter of the fitted mean has pulled it down by (1 + 3 phi) / n."""
+def _autocorrelation_of(residual: Points, weight: Points, parameters: int) -> Scalar:
+    """Lag-one autocorrelation of the noise; each fitted parameter has lowered it by (1 + 3 phi) / n (Kendall 1954)."""
     n = count(weight)
     raw = jnp.sum(residual[1:] * residual[:-1]) / jnp.maximum(jnp.sum(jnp.square(residual)), 1e-30)
     return jnp.clip((n * raw + parameters) / jnp.maximum(n - 3 * parameters, 1), 0, 0.97)
 
 
-def benjamini_hochberg(p, rate=0.05):
-    """Which p-values `[...]` to call discoveries so that at most the share `rate` of them is expected to be false.
+def benjamini_hochberg(p: ArrayLike, rate: float = 0.05) -> Bool[Array, "..."]:
+    """Choose discoveries among p-values so that at most the share `rate` of them is expected to be false.
 
-    All entries are one family; NaN is no test and never a discovery. Benjamini & Hochberg (1995, J. R. Stat. Soc. B
-    57, 289).
+    Args:
+        p: p-values of one family, `[...]`; NaN is no test and never a discovery.
+        rate: The false discovery rate, between 0 and 1.
+
+    Returns:
+        Whether each is a discovery, `[...]`.
+
+    Raises:
+        ValueError: If `rate` is not between 0 and 1.
+
+    References:
+        Benjamini & Hochberg (1995), J. R. Stat. Soc. B 57, 289.
     """
     if not 0 < rate < 1:
         raise ValueError(f"rate must be between 0 and 1, got {rate}")
@@ -129,21 +179,45 @@ def benjamini_hochberg(p, rate=0.05):
     return p <= jnp.max(jnp.where(passes, ordered, -jnp.inf), initial=-jnp.inf)
 
 
-def bootstrap(detector, x, y_repeats, key, n=200) -> Bootstrap:
-    """How a detector's answer varies with the seeds: `detector(x, y)` on means over seeds drawn anew at each x.
+def bootstrap(
+    detector: Callable[[ArrayLike, Array], Any],
+    x: ArrayLike,
+    y_repeats: ArrayLike,
+    *,
+    key: Key[Array, ""] | None = None,
+    draws: int = 200,
+) -> Bootstrap:
+    """Resample the seeds at each x and apply a detector to their means, to see how its answer varies.
 
-    detector: a function of (x, y) from this package, or any other with a NamedTuple of arrays as its answer, options
-    bound by `functools.partial`; x `[..., points]`; y_repeats `[..., repeats, points]`, seeds that are not finite are
-    left out. n: number of resamples. Resamples in which a field is NaN are left out of that field; a field without
-    two finite ones is NaN. Efron & Tibshirani (1993), ch. 6 and 13.
+    Args:
+        detector: A function `(x, y) -> NamedTuple` of arrays, such as those of this package; bind options by
+            `functools.partial`.
+        x: Positions, `[..., points]`.
+        y_repeats: Values of each seed, `[..., repeats, points]`; a value that is not finite is left out.
+        key: A `jax.random` key; `jax.random.key(0)` if None.
+        draws: Number of resamples.
+
+    Returns:
+        A `Bootstrap`. Resamples in which a field is NaN are left out of that field; a field with fewer than two others
+        is NaN.
+
+    Raises:
+        ValueError: If `y_repeats` has fewer than two axes.
+
+    Example:
+        >>> jaxphase.detect.bootstrap(jaxphase.detect.fit_sigmoid, x, accuracy_of_seeds).interval.center
+
+    References:
+        Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 6 and 13.
     """
+    key = jax.random.key(0) if key is None else key
     y_repeats = jnp.asarray(y_repeats)
     if y_repeats.ndim < 2:
         raise ValueError(f"y_repeats must have shape [..., repeats, points], got {y_repeats.shape}")
     estimate = detector(x, jnp.nanmean(y_repeats, axis=-2))
     repeats, points = y_repeats.shape[-2:]
-    chosen = jax.random.randint(key, (n, repeats, points), 0, repeats)
-    chosen = chosen.reshape(n, *(1,) * (y_repeats.ndim - 2), repeats, points)
+    chosen = jax.random.randint(key, (draws, repeats, points), 0, repeats)
+    chosen = chosen.reshape(draws, *(1,) * (y_repeats.ndim - 2), repeats, points)
     drawn = jnp.take_along_axis(y_repeats[None], chosen, axis=-2)
     resampled = detector(x, jnp.nanmean(drawn, axis=-2))
 
@@ -153,8 +227,8 @@ def bootstrap(detector, x, y_repeats, key, n=200) -> Bootstrap:
     def interval(field):
         return jnp.moveaxis(jnp.nanquantile(field, jnp.array([0.025, 0.975], field.dtype), axis=0), 0, -1)
 
-    def agreement(field, draws):
-        return jnp.full(field.shape, jnp.nan) if field.dtype.kind == "f" else jnp.mean(draws == field, axis=0)
+    def agreement(field, resampled):
+        return jnp.full(field.shape, jnp.nan) if field.dtype.kind == "f" else jnp.mean(resampled == field, axis=0)
 
     return Bootstrap(
         estimate,

@@ -1,13 +1,26 @@
-"""What a detector says about its own answer: the integer `status` of every result."""
+"""What a detector says about its own answer: the `status` of every result."""
 
 from enum import IntEnum
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Int
+
+Result = TypeVar("Result")
 
 
 class Status(IntEnum):
-    """What a detector says about its own answer."""
+    """What a detector says about its own answer.
+
+    The docstring of each detector says when.
+
+    Attributes:
+        OK: The estimates stand.
+        AT_BOUND: An estimate is at the edge of the search or of the data.
+        NOT_IDENTIFIED: The points do not determine the estimates.
+        TOO_FEW_POINTS: Fewer points than the question needs.
+    """
 
     OK = 0
     AT_BOUND = 1
@@ -18,7 +31,7 @@ class Status(IntEnum):
 OK, AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS = Status
 
 
-def first_true(*cases):
+def first_true(*cases: tuple[Bool[ArrayLike, "..."], Status | Int[Array, "..."]]) -> Int[Array, "..."]:
     """The status of the first `(condition, status)` pair that holds, else OK."""
     status = jnp.int32(OK)
     for condition, value in reversed(cases):
@@ -26,6 +39,6 @@ def first_true(*cases):
     return status
 
 
-def answered(result, known):
+def answered(result: Result, known: Bool[ArrayLike, "..."]) -> Result:
     """The same result with NaN in every floating field where `known` is false."""
     return jax.tree.map(lambda field: jnp.where(known, field, jnp.nan) if field.dtype.kind == "f" else field, result)

@@ -1,29 +1,41 @@
-"""What kind of curve is this? A kind is as likely as its shapes on average; a transition must beat every smooth one.
+"""What kind of curve is this? Kinds are compared by their evidence, and a transition must beat all smooth kinds.
 
 A kind is a family of shapes, and a curve is a floor plus an amplitude times one of them plus noise. With floor,
 amplitude and noise integrated out under Jeffreys' priors, a shape that leaves `sse` of n points has the likelihood
-`sse**(-(n - 2) / 2)`; the evidence for a kind is its mean over the shapes of the family (Jeffreys 1961; Kass & Raftery
-1995, J. Am. Stat. Assoc. 90, 773). The mean, unlike the best fit, charges a family for all that it could have drawn,
-and that is what tells a gentle sigmoid from a law with a bend: the best fits of the two hardly differ.
+`sse**(-(n - 2) / 2)`. The evidence for a kind is the mean of this over the shapes of the family (Jeffreys 1961; Kass &
+Raftery 1995, J. Am. Stat. Assoc. 90, 773). Unlike the best fit, the mean charges a family for its flexibility. This
+tells a gentle sigmoid from a law with a bend, whose best fits hardly differ.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .batched import curve_detector, once_per_grid
-from .breaks import break_gains, break_set, design
-from .least_squares import axis_unit, project, spread, standard_values, weighted_mean
-from .points import count, distinct
-from .sigmoid import fit_logistic, logistic, step_of
-from .status import OK, TOO_FEW_POINTS
+from jaxphase.detect.batched import curve_detector, once_per_grid
+from jaxphase.detect.breaks import break_gains, break_set, design
+from jaxphase.detect.least_squares import Theta, axis_unit, project, spread, standard_values, weighted_mean
+from jaxphase.detect.points import Points, Scalar, count, distinct
+from jaxphase.detect.sigmoid import fit_logistic, logistic, step_of
+from jaxphase.detect.status import Status
 
 
 class CurveKind(IntEnum):
-    """The kinds of curves that `classify` tells apart."""
+    """The kinds of curves that `classify` tells apart, u being the position.
+
+    Attributes:
+        CONSTANT: One level.
+        LINEAR: A straight line, `a + b u`.
+        POWER_LAW: `a + b 10**(c u)`, a power law with a floor if u is a log10.
+        BROKEN_POWER_LAW: A floor and two exponents of one sign with a sharp or smooth bend between them.
+        SIGMOID: A logistic step between two levels.
+        STEP: Two levels with a jump between neighboring points.
+        TOO_FEW_POINTS: Not judged.
+    """
 
     CONSTANT = 0
     LINEAR = 1
@@ -40,7 +52,7 @@ class CurveKind(IntEnum):
 
     @property
     def is_smooth(self) -> bool:
-        """Whether a curve of this kind has none."""
+        """Whether a curve of this kind was judged and has no critical size."""
         return self < CurveKind.SIGMOID
 
 
@@ -48,45 +60,71 @@ _BROKEN, _SIGMOID, _STEP = CurveKind.BROKEN_POWER_LAW, CurveKind.SIGMOID, CurveK
 # Log evidence that a smooth kind needs over a simpler one.
 _OVER_SIMPLER = 2.0
 # Log evidence that a transition needs over every smooth kind, by its signal n (rise / noise)**2. Noise hides the corner
-# of a broken law. Set so that one in twenty such laws, steepening or flattening anywhere, is called a transition.
+# of a broken law: these are set so that one in twenty such laws, with any bend, is called a transition.
 _SIGNAL = (450, 800, 1300, 9000, 18000, 24000, 72000)
 _ASKED = (1.3, 1.1, 0.73, 0.36, -0.15, -1.3, -3.2)
-# The part of a transition below the first point, and above the last. With more, a level of it was never seen.
+# The largest part of a transition before the first point and after the last: with more, a level was never seen.
 _UNSEEN = 1 / 3
 
 
 class Verdict(NamedTuple):
-    """kind is a `CurveKind`, bic `[..., 6]` in their order, delta_bic the margin of the better transition."""
+    """The kind of each curve, and its transition if it has one.
 
-    kind: jax.Array
-    center: jax.Array
-    interval: jax.Array
-    width: jax.Array
-    bic: jax.Array
-    delta_bic: jax.Array
-    status: jax.Array
+    Attributes:
+        kind: `CurveKind`, `[...]`.
+        center: Where the transition is, in units of x, `[...]`; NaN for a kind without one.
+        interval: Its 95 % interval, `[..., 2]`; NaN likewise.
+        width: Distance from 10 to 90 % of a sigmoid, `[...]`; for a step the gap between its two points, an upper
+            bound; NaN likewise.
+        bic: `-2 log evidence` of the six kinds in the order of `CurveKind`, `[..., 6]`, with sse in the units of y. For
+            many points it is Schwarz's (1978) criterion.
+        delta_bic: The lowest bic of a smooth kind minus that of the better transition, `[...]`: twice the log odds of a
+            transition.
+        status: `Status`, `[...]`: OK or TOO_FEW_POINTS.
+    """
+
+    kind: Int[Array, "*curves"]
+    center: Float[Array, "*curves"]
+    interval: Float[Array, "*curves 2"]
+    width: Float[Array, "*curves"]
+    bic: Float[Array, "*curves kinds"]
+    delta_bic: Float[Array, "*curves"]
+    status: Int[Array, "*curves"]
+
+
+def classify(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> Verdict:
+    """Name the kind of each curve, and say where its transition is if it has one.
+
+    A sigmoid or step is declared if two conditions hold. Its log odds exceed a threshold, from 3:1 in strong noise to
+    less than even where the noise is weak. And both levels are seen: at most a third of the rise lies before the first
+    or after the last point, and the 95 % interval of the center lies within the data. Otherwise the kind is the
+    simplest smooth one within 4 of the lowest bic. Error rates: see the page How verdicts are made.
+
+    Args:
+        x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
+        y: Values, `[..., n]`; a value that is not finite is missing.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
+
+    Returns:
+        A `Verdict`. With fewer than seven points or five different x, kind and status are `TOO_FEW_POINTS` and all
+        numbers are NaN.
+
+    Raises:
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> verdict = jaxphase.detect.classify(jnp.log10(sizes), accuracy)
+        >>> jaxphase.detect.CurveKind(int(verdict.kind)).name, 10**verdict.center
+
+    References:
+        Kass & Raftery (1995), J. Am. Stat. Assoc. 90, 773; Caballero et al. (2023), arXiv 2210.14891.
+    """
+    return _classify(x, y, weight=weight)
 
 
 @curve_detector()
-def classify(x, y, weight) -> Verdict:
-    """Name the kind of each curve, and where its transition is if it has one.
-
-    x, y, weight: `[..., n]`, x as the user thinks of it (log10 of sizes), weight the relative inverse variance. With u
-    for x the kinds are constant; linear, a + b u; power_law, a + b 10**(c u), a power law with a floor in the sizes;
-    broken_power_law, a floor and two exponents of one sign with a bend between them, sharp or smooth (Caballero et al.
-    2023); sigmoid, a logistic between two levels; step, two levels with a jump between neighbouring points.
-
-    bic is -2 log evidence, of which Schwarz's (1978) criterion is the limit for many points, with sse in the units of
-    y. delta_bic, the lowest of a smooth kind less that of the better transition, is twice the log odds of a transition.
-    A sigmoid or step is declared if these are above a threshold, from 3:1 in strong noise to less than even where the
-    noise is weak, and if both levels are seen: at most a third of the rise before the first or after the last point,
-    and the 95 % interval of the centre within the data. Else the kind is the simplest smooth one within 4 of the lowest
-    bic.
-
-    center, interval `[..., 2]` (95 %) and width (10-90 %; for a step the gap between its two points, an upper bound)
-    are NaN for a kind without transition. Fewer than seven points or five different x: status and kind are
-    TOO_FEW_POINTS, the rest NaN.
-    """
+def _classify(x: Points, y: Points, weight: Points) -> Verdict:
+    """The verdict on one curve."""
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     u = (x - axis.center) / axis.scale
     n = count(weight)
@@ -123,16 +161,22 @@ def classify(x, y, weight) -> Verdict:
         width=jnp.where(found, jnp.where(is_step, axis.scale * gap, step.width), jnp.nan),
         bic=jnp.where(enough, bic, jnp.nan),
         delta_bic=jnp.where(enough, 2 * (transition - jnp.max(smooth)), jnp.nan),
-        status=jnp.where(enough, OK, TOO_FEW_POINTS).astype(jnp.int32),
+        status=jnp.where(enough, Status.OK, Status.TOO_FEW_POINTS).astype(jnp.int32),
     )
 
 
-def log_evidence(curve, constant, jump, possible, rounding):
+def log_evidence(
+    curve: tuple[Points, Points, Points],
+    constant: Scalar,
+    jump: Float[Array, " m"],
+    possible: Bool[Array, " m"],
+    rounding: Scalar,
+) -> Float[Array, "6"]:
     """Log of the mean likelihood of every kind, given the sums of squares of a constant and of the possible jumps."""
     u, v, weight = curve
     n = count(weight)
 
-    def of(sse, possible=True):
+    def of(sse, possible: Array | bool = True):
         likelihood = -(n - 2) / 2 * jnp.log(jnp.maximum(sse / n, rounding))
         possible = jnp.broadcast_to(possible, sse.shape)
         return jax.nn.logsumexp(likelihood, where=possible) - jnp.log(jnp.maximum(jnp.sum(possible), 1))
@@ -144,8 +188,8 @@ def log_evidence(curve, constant, jump, possible, rounding):
     return jnp.stack([first, of(line), of(power_law), of(broken_law), of(sigmoid), of(jump, possible)])
 
 
-def unexplained(u, v, weight):
-    """Sum of squares that each power law, each broken law and each sigmoid leaves, from one matrix product."""
+def unexplained(u: Points, v: Points, weight: Points) -> list[Float[Array, " shapes"]]:
+    """Sum of squares that each power law, broken law and sigmoid leaves, from one matrix product."""
 
     def directions(axis):
         u, weight = axis
@@ -154,33 +198,34 @@ def unexplained(u, v, weight):
         norm = jnp.linalg.norm(column, axis=-1, keepdims=True)
         return column / jnp.where(norm > 0, norm, 1)
 
-    def left(direction, values):
+    def remainder(direction, values):
         return jnp.sum(jnp.square(values)) - jnp.square(direction @ values)
 
     values = jnp.sqrt(weight) * (v - weighted_mean(v, weight))
     sizes = np.cumsum([len(all_) for _, all_ in _SHAPES])
-    return jnp.split(once_per_grid(directions, left)((u, weight), values), sizes[:-1])
+    return jnp.split(once_per_grid(directions, remainder)((u, weight), values), sizes[:-1])
 
 
-def _power_law(theta, u):
+def _power_law(theta: Theta, u: Points) -> Points:
     """A power law of the sizes is an exponential of their logarithm."""
     return jnp.exp(theta[0] * u)
 
 
-def _broken_power_law(theta, u):
+def _broken_power_law(theta: Theta, u: Points) -> Points:
     """The rate changes at one place, over the width of a bend."""
     place, before, after, bend = theta
     offset = u - place
     return jnp.exp(before * offset + (after - before) * bend * jax.nn.softplus(offset / bend))
 
 
-def _growing_and_decaying(*rates):
+def _growing_and_decaying(*rates: Float[np.ndarray, " m"]) -> list[Float[np.ndarray, " m"]]:
+    """Rates of alternating sign, from their logarithms."""
     sign = np.where(np.arange(len(rates[0])) % 2, 1, -1)
     return [sign * np.exp(rate) for rate in rates]
 
 
-def _families():
-    """The shapes on u in [-1, 1], even in place and in the logarithm of every rate and width.
+def _families() -> tuple[tuple[Callable[[Theta, Points], Points], Float[np.ndarray, "m p"]], ...]:
+    """The shapes on u in [-1, 1], evenly spread in place and in the logarithm of every rate and width.
 
     Over three decades the laws have exponents of 0.03 to 1 (a power law alone, 0.03 to 3) with bends of 0.02 to 0.5 in
     the sharpness f of Caballero et al., and the sigmoids 10-90 % widths of a 16th to the whole of two decades.

@@ -1,16 +1,22 @@
-"""Orthonormal rows for the columns of a least-squares problem, and what they leave of others."""
+"""Orthonormal rows with a given span, for least squares with a few columns."""
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 
-def orthonormal(rows):
-    """Orthonormal rows `basis [p, n]` with the span of the given ones, and `inverse [p, p]`, so that the coefficients
-    of least squares are `inverse @ (basis @ values)`; zero for a row of zeros.
+def orthonormalize(rows: Float[Array, "p n"]) -> tuple[Float[Array, "p n"], Float[Array, "p p"]]:
+    """Orthonormalize rows by Gram-Schmidt, each row twice, in `4 p**2 n` operations.
 
-    Gram-Schmidt, every row twice (Giraud et al. 2005, Numer. Math. 101, 87). 4 p^2 n operations. Not by LAPACK: on a
-    CPU two of its calls on many matrices at once, which XLA makes in the threads that they wait for, hang for ever if
-    it has no third thread (jax 0.10.2, 2,000 curves on two cores).
+    Args:
+        rows: The columns of a least-squares problem, as rows `[p, n]`.
+
+    Returns:
+        `basis [p, n]`, orthonormal rows with the same span, and `inverse [p, p]`, such that least squares on `rows` has
+        the coefficients `inverse @ (basis @ values)`. Both are zero for a row of zeros.
+
+    References:
+        Giraud et al. (2005), Numer. Math. 101, 87.
     """
     own = jnp.eye(len(rows), dtype=rows.dtype)
 
@@ -27,8 +33,16 @@ def orthonormal(rows):
     return jax.lax.scan(add, (jnp.zeros_like(rows), jnp.zeros_like(own)), jnp.arange(len(rows)))[0]
 
 
-def off(null, rows):
-    """What the orthonormal rows of `null` leave of other rows; twice, for once leaves the rounding of the first."""
+def project_out(basis: Float[Array, "p n"], rows: Float[Array, "*rows n"]) -> Float[Array, "*rows n"]:
+    """Subtract from each row its projection on the span of the orthonormal `basis`.
+
+    Args:
+        basis: Orthonormal rows `[p, n]`.
+        rows: Rows `[..., n]`.
+
+    Returns:
+        The residuals, in the shape of `rows`. They are computed twice, as a single pass leaves its own rounding.
+    """
     for _ in range(2):
-        rows = rows - (rows @ null.T) @ null
+        rows = rows - (rows @ basis.T) @ basis
     return rows

@@ -1,18 +1,26 @@
-"""Inverse and determinant of a small positive definite matrix, by sweeping (Goodnight 1979, Am. Stat. 33, 149).
-
-A loop of rank-one updates, which runs over a batch as fast as over one. XLA's triangular solves on a CPU are forty
-times slower than LAPACK's in double precision, and derivatives would go through them again and again; here they are
-matrix products with the inverse.
-"""
+"""Inverse and determinant of a small positive definite matrix by the sweep operator."""
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float
 
 
 @jax.custom_jvp
-def inverse_and_log_determinant(matrix: Array) -> tuple[Array, Array]:
-    """Of a symmetric positive definite matrix [m, m], without pivots: its least eigenvalue should not be tiny."""
+def inverse_and_log_determinant(matrix: Float[Array, "m m"]) -> tuple[Float[Array, "m m"], Float[Array, ""]]:
+    """Invert a symmetric positive definite matrix without pivots.
+
+    The sweep is a loop of rank-one updates, which runs over a batch as fast as over one matrix. Derivatives are matrix
+    products with the inverse; those of XLA's triangular solves, slow on a CPU, would solve again and again.
+
+    Args:
+        matrix: Symmetric and positive definite, `[m, m]`, its smallest eigenvalue well above rounding.
+
+    Returns:
+        The inverse `[m, m]` and the logarithm of the determinant.
+
+    References:
+        Goodnight (1979), Am. Stat. 33, 149.
+    """
 
     def sweep(k, carry):
         a, log_determinant = carry
@@ -26,7 +34,10 @@ def inverse_and_log_determinant(matrix: Array) -> tuple[Array, Array]:
 
 
 @inverse_and_log_determinant.defjvp
-def _(primals, tangents):
+def _derivative(
+    primals: tuple[Float[Array, "m m"]], tangents: tuple[Float[Array, "m m"]]
+) -> tuple[tuple[Float[Array, "m m"], Float[Array, ""]], tuple[Float[Array, "m m"], Float[Array, ""]]]:
+    """Products with the inverse."""
     (matrix,), (change,) = primals, tangents
     inverse, log_determinant = inverse_and_log_determinant(matrix)
     return (inverse, log_determinant), (-inverse @ change @ inverse, jnp.sum(inverse * change))

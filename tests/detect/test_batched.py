@@ -111,7 +111,7 @@ def test_one_point_is_too_few(detector):
     assert detector(np.ones(1), np.ones(1)).status == 3
 
 
-def test_mistakes_in_shapes_and_options_name_themselves():
+def test_mistakes_in_shapes_and_options_name_themselves(unchecked):
     with pytest.raises(ValueError, match=r"\(3,\).*\(4,\)"):
         detect.cusum(np.ones(3), np.ones(4))
     with pytest.raises(ValueError, match=r"at least one point.*\(0,\)"):

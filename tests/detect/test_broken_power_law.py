@@ -111,6 +111,6 @@ def test_a_bad_curve_changes_no_other_by_a_bit():
     assert np.all(np.isnan(spoiled.a[1:5]))
 
 
-def test_mistakes_name_themselves():
+def test_mistakes_name_themselves(unchecked):
     with pytest.raises(ValueError, match="n_breaks must be one of 1, 2, got 3"):
         fit_broken_power_law(SIZES, SIZES, n_breaks=3)

@@ -30,7 +30,7 @@ def test_errors_are_the_scatter_of_the_estimates():
     np.testing.assert_allclose(np.std(result.second, axis=0), np.mean(result.second_se, axis=0), rtol=0.1)
 
 
-def test_the_steepest_place_and_its_interval_hold_the_centre_of_a_sigmoid(sigmoids):
+def test_the_steepest_place_and_its_interval_hold_the_center_of_a_sigmoid(sigmoids):
     x, y, center, _ = sigmoids(200)
     result = gradients(x, y)
     known = np.asarray(result.status) < 2

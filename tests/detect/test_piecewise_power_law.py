@@ -371,7 +371,7 @@ def test_float32_says_what_float64_says(oracle):
 
 
 @pytest.mark.parametrize(("option", "value"), [("max_breaks", 3), ("max_breaks", 0), ("draws", 0)])
-def test_mistakes_in_options_name_themselves(option, value):
+def test_mistakes_in_options_name_themselves(unchecked, option, value):
     with pytest.raises(ValueError, match=rf"{option} must be .* got {value}"):
         fit_piecewise_power_law(np.arange(1, 9), np.arange(1, 9), **{option: value})
 

@@ -79,7 +79,7 @@ def test_without_a_floor_it_gives_the_certified_values_of_danwood():
     assert np.all(np.array([fit.floor, fit.floor_se, fit.status]) == 0)
 
 
-def test_without_a_floor_three_points_are_enough_and_zeros_are_not():
+def test_without_a_floor_three_points_are_enough_and_zeros_are_not(unchecked):
     assert fit_power_law([1, 2, 4], [1, 2, 4], floor=False).exponent == pytest.approx(1, rel=1e-5)
     assert fit_power_law([1, 2, 4], [0, 0, 0], floor=False).status == 2
     assert fit_power_law([1, 2], [1, 2], floor=False).status == 3

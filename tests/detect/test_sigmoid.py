@@ -23,7 +23,7 @@ def test_it_agrees_with_scipy_curve_fit_in_estimates_and_errors(sigmoids):
         np.testing.assert_allclose(fit.sse[i], np.sum((y[i] - logistic(x, *best)) ** 2), rtol=1e-7)
 
 
-def test_the_interval_covers_the_centre_in_95_of_100(sigmoids):
+def test_the_interval_covers_the_center_in_95_of_100(sigmoids):
     x, y, center, _ = sigmoids(2000, seed=1)
     interval = np.asarray(fit_sigmoid(x, y).interval)
     assert 0.93 <= np.mean((interval[:, 0] <= center) & (center <= interval[:, 1])) <= 0.97

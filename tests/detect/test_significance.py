@@ -57,7 +57,7 @@ def test_benjamini_hochberg_is_that_of_scipy():
 def test_the_bootstrap_error_of_a_mean_is_its_standard_error():
     repeats = np.random.default_rng(0).standard_normal((3, 12, 40))
     mean_and_sign = lambda x, y: cusum(x, y)._replace(statistic=y.mean(-1))  # noqa: E731
-    result = bootstrap(mean_and_sign, np.arange(40), repeats, jax.random.key(0), n=1000)
+    result = bootstrap(mean_and_sign, np.arange(40), repeats, key=jax.random.key(0), draws=1000)
     plug_in = np.sqrt(repeats.var(axis=1).sum(axis=-1) / 12) / 40
     np.testing.assert_allclose(result.standard_error.statistic, plug_in, rtol=0.1)
     np.testing.assert_allclose(result.estimate.statistic, repeats.mean((1, 2)), atol=1e-6)
@@ -68,6 +68,6 @@ def test_the_bootstrap_error_of_a_mean_is_its_standard_error():
 
 def test_the_bootstrap_takes_a_detector_with_its_options():
     result = bootstrap(
-        functools.partial(cusum, kind="recursive"), np.arange(40), np.ones((2, 40)), jax.random.key(0), n=10
+        functools.partial(cusum, kind="recursive"), np.arange(40), np.ones((2, 40)), key=jax.random.key(0), draws=10
     )
     assert result.estimate.status == 2

@@ -247,6 +247,6 @@ def test_what_min_size_has_no_room_for_is_nan():
 @pytest.mark.parametrize(
     ("option", "value"), [("max_breaks", -1), ("min_size", 0), ("min_size", 2.5), ("cost", "rank")]
 )
-def test_mistakes_in_options_name_themselves(option, value):
+def test_mistakes_in_options_name_themselves(unchecked, option, value):
     with pytest.raises(ValueError, match=rf"{option} must be .* got {value!r}"):
         segment(np.arange(9), np.arange(9), **{option: value})

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxphase.detect.plateaus import fit_steps
+from jaxphase.detect.steps import fit_steps
 from jaxphase.systems import linear_learning as linear
 
 STEPS = np.geomspace(1, 1000, 48)
@@ -41,13 +41,13 @@ def test_modes_of_a_linear_network_are_steps_at_their_half_times():
 
 def test_the_rank_of_linear_barlow_twins_is_a_staircase_with_steps_at_the_times_of_simon_et_al():
     eigenvalues = np.array([0.25, 0.02])
-    weights = linear.aligned(jax.random.key(0), 1e-2, 2, 4)
+    weights = linear.aligned(1e-2, 2, 4, key=jax.random.key(0))
     flow = linear.barlow_twins(weights, jnp.array([*eigenvalues, 0.0, 0.0]), 300.0, steps=3000)
     rank = np.asarray(flow.values).sum(axis=1)
     curve = np.interp(STEPS[:38], np.asarray(flow.times), rank)
     found = fitted(np.concatenate([curve, np.full(len(STEPS) - 38, np.nan)]) + noise(CURVES, 0.01))
     assert np.all(found.n_steps == 2)
-    times = np.asarray(linear.barlow_time(eigenvalues, 1e-2))
+    times = np.asarray(linear.barlow_half_time(eigenvalues, 1e-2))
     np.testing.assert_allclose(found.time[:, :2], np.tile(times, (CURVES, 1)), rtol=0.05)
     np.testing.assert_allclose(found.height[:, :2], 1, atol=0.1)
 

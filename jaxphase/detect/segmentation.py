@@ -1,77 +1,103 @@
 """Exact segmentation: the best way to cut a curve into pieces, for every number of pieces, and how sure each cut is."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .batched import curve_detector
-from .least_squares import axis_unit, standard_values
-from .points import count, distinct, new_x
-from .status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import curve_detector
+from jaxphase.detect.least_squares import axis_unit, standard_values
+from jaxphase.detect.points import Points, Scalar, count, distinct, new_x
+from jaxphase.detect.status import Status, answered, first_true
 
 _COSTS = ("constant", "linear")
-# Chance that noise alone gets any break, before it is shared among the numbers of breaks that are tried.
+# Probability that noise alone gets any break, before it is divided among the numbers of breaks that are tried.
 _LEVEL = 0.05
-# The places of a break overlap, so they count for fewer tests than there are (see `_log_tests`).
+# Breaks at neighboring places are correlated, so they count for fewer tests than there are (see `_log_tests`).
 _OVERLAP = 0.09
+Curve = tuple[Points, Points, Points]
 
 
 class Segmentation(NamedTuple):
-    """sse and bic `[..., K + 1]` and breaks `[..., K + 1, K]` for 0 to K = max_breaks breaks; row k of breaks holds k
-    rising places and then NaN. n_breaks is the number chosen, break_probability `[..., n]` in the caller's order."""
+    """The best segmentations of each curve, for 0 to K = `max_breaks` breaks.
 
-    sse: jax.Array
-    breaks: jax.Array
-    bic: jax.Array
-    n_breaks: jax.Array
-    break_probability: jax.Array
-    status: jax.Array
+    Attributes:
+        sse: Least sum of squared errors with k breaks, `[..., K + 1]`; NaN where `min_size` leaves no room.
+        breaks: Places of the breaks, `[..., K + 1, K]`: row k has k rising places and then NaN.
+        bic: `n (log(sse / n) + 1 + log(2 pi)) + (p + 1)(k + 1) log n`, `[..., K + 1]`, p = 1 for levels, 2 for lines.
+        n_breaks: The number of breaks chosen, `[...]`; -1 if there are too few points.
+        break_probability: Posterior probability of a break between the x of a point and the next larger x, `[..., n]`,
+            in the caller's order.
+        status: `Status`, `[...]`; see `segment`.
+    """
+
+    sse: Float[Array, "*curves numbers"]
+    breaks: Float[Array, "*curves numbers breaks"]
+    bic: Float[Array, "*curves numbers"]
+    n_breaks: Int[Array, "*curves"]
+    break_probability: Float[Array, "*curves n"]
+    status: Int[Array, "*curves"]
 
 
 class _Segments(NamedTuple):
-    """Weight, means, centred sums and the sum of squared residuals of the segments that start at each point [n]."""
+    """The segments from each of n starts to one end.
 
-    weight: jax.Array
-    x: jax.Array
-    y: jax.Array
-    xx: jax.Array
-    xy: jax.Array
-    sse: jax.Array
+    Attributes:
+        weight: Sum of the weights, `[n]`.
+        x: Weighted mean of x, `[n]`.
+        y: Weighted mean of y, `[n]`.
+        xx: Centered sum of squares of x, `[n]`.
+        xy: Centered sum of products, `[n]`.
+        sse: Sum of squared residuals, `[n]`.
+    """
+
+    weight: Points
+    x: Points
+    y: Points
+    xx: Points
+    xy: Points
+    sse: Points
 
 
-def segment(x, y, *, weight=None, max_breaks=5, cost="constant", min_size=3, posterior=True) -> Segmentation:
-    """Cut a curve into 1 to max_breaks + 1 pieces, each of them with the least sum of squared errors there is.
+def segment(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    max_breaks: int = 5,
+    cost: Literal["constant", "linear"] = "constant",
+    min_size: int = 3,
+    posterior: bool = True,
+) -> Segmentation:
+    """Cut each curve into 1 to `max_breaks + 1` pieces with the least possible sum of squared errors.
 
-    x, y, weight: `[..., n]`, weight the relative inverse variance. cost: a level ("constant") or a straight line of its
-    own ("linear") for every piece; pieces are not joined. min_size: least number of points present in a piece. Points
-    of one x (seeds) stay together. A break is given as the x halfway between its two neighbours, so that `x < break`
-    are the points before it. Dynamic programming is exact: no other breaks have a smaller sse (Bai & Perron 2003,
-    J. Appl. Econom. 18, 1). Numbers of breaks that min_size has no room for are NaN.
+    Dynamic programming is exact. The number of breaks is the least that no larger number improves on significantly: the
+    ratio of sums of squares is compared with its distribution for noise, corrected for the number of ways to place the
+    breaks. A break is halfway between its two neighbors; points of one x stay together. The test is not robust to
+    autocorrelated noise; see `change_test`. Error rates: see the page How verdicts are made.
 
-    bic is `n (log(sse / n) + 1 + log(2 pi)) + (p + 1)(k + 1) log n` with p = 1 for a level and 2 for a line, as
-    R's strucchange has it. Its minimum finds breaks in noise: n_breaks is instead the least number k of breaks that
-    none of the larger ones improves on significantly. k + j breaks against k is a ratio of sums of squares, for noise
-    a Beta variate, whose probability times the effective number of ways to place j breaks must be below 0.05 / 2**j.
-    Of curves that are Gaussian noise 1.4 to 4.3 % get any break: n = 8 to 200 and min_size 1 to 5 with either cost (on
-    straight lines for "linear"); at n = 30 or 48 also with 30 % of the points missing, seeds or uneven weights. Of true
-    1 to 3 breaks at most 5 % get more; small changes of lines are missed more often than by BIC. It is not robust to
-    autocorrelated noise (19 % at n = 30 for AR(1) with 0.3; see `change_test`), and t noise with 5 degrees of freedom
-    gives 3 % ("constant") and 6 % ("linear").
+    Args:
+        x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
+        y: Values, `[..., n]`; a value that is not finite is missing.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
+        max_breaks: The largest number of breaks.
+        cost: A piece is a level ("constant") or its own straight line ("linear"); pieces are not joined.
+        min_size: Least number of points in a piece.
+        posterior: False saves the time of `break_probability` and leaves it NaN. Its prior expects one break, levels
+            are normal about the mean of the curve with its standard deviation, and the noise variance is estimated.
 
-    break_probability is the posterior probability of a break between the x of a point and the next larger x, summed
-    over all partitions, not only those of up to max_breaks (Barry & Hartigan 1992, Ann. Stat. 20, 260; Fearnhead 2006,
-    Stat. Comput. 16, 203). The prior expects one break: each of the m places has odds 1 / m. A level is normal about
-    the mean of the curve with its standard deviation, so is a line at the mean x of its piece and, independently, its
-    rise over one standard deviation of x there. The noise variance is not integrated but put in, `sse / (n - p (k + 1)
-    - k - 2)` at k = n_breaks. On curves drawn from this prior places of probability 0.95 are
-    breaks in 0.89 to 0.97 of the cases for n = 50 and 100, in 0.83 to 0.95 for n = 8 to 20.
+    Returns:
+        A `Segmentation`. Its status is `NOT_IDENTIFIED`, with no breaks, for a constant y (or a straight line for
+        "linear"), and `TOO_FEW_POINTS` if one break has no room; all floating numbers are then NaN.
 
-    posterior=False leaves it NaN and takes six tenths of the time.
+    Raises:
+        ValueError: If an option has no legal value, or the shapes do not broadcast.
 
-    status 2: y is constant, or a straight line if cost is "linear"; n_breaks 0, the rest NaN. status 3: too few points
-    for one break, n_breaks -1, the rest NaN. Two scans over the points take about (5 max_breaks + 40) n**2 operations
-    and, for the posterior, 4 n**2 bytes for a curve in float32.
+    References:
+        Bai & Perron (2003), J. Appl. Econom. 18, 1; Barry & Hartigan (1992), Ann. Stat. 20, 260; Fearnhead (2006),
+        Stat. Comput. 16, 203.
     """
     for name, value, least in (("max_breaks", max_breaks, 0), ("min_size", min_size, 1)):
         if value < least or value != int(value):
@@ -86,7 +112,10 @@ def segment(x, y, *, weight=None, max_breaks=5, cost="constant", min_size=3, pos
     per_point=("break_probability",),
     at_once=6400,
 )
-def _segment(x, y, weight, *, max_breaks, cost, min_size, posterior):
+def _segment(
+    x: Points, y: Points, weight: Points, *, max_breaks: int, cost: str, min_size: int, posterior: bool
+) -> Segmentation:
+    """The segmentations of one curve."""
     axis, (v, unit) = axis_unit(x, weight), standard_values(y, weight)
     curve = (x - axis.center) / axis.scale, v, weight
     n, parameters = count(weight), 1 + _COSTS.index(cost)
@@ -97,7 +126,7 @@ def _segment(x, y, weight, *, max_breaks, cost, min_size, posterior):
     n_breaks = _number_of_breaks(sse, n, distinct(x, weight), parameters, min_size)
     probability = jnp.full_like(x, jnp.nan)
     if posterior:
-        # The posterior mean of the variance, with a break counted as one number more.
+        # The posterior mean of the variance; each break counts as one parameter.
         noise = sse[n_breaks] / jnp.maximum(n - parameters * (n_breaks + 1) - n_breaks - 2, 1)
         probability = _break_probability(curve, noise, parameters, min_size)
 
@@ -114,13 +143,15 @@ def _segment(x, y, weight, *, max_breaks, cost, min_size, posterior):
         bic=jnp.where(possible, bic, jnp.nan),
         n_breaks=jnp.where(judged, n_breaks, -1).astype(jnp.int32),
         break_probability=probability,
-        status=first_true((~judged, TOO_FEW_POINTS), (sse[0] <= rounding, NOT_IDENTIFIED)),
+        status=first_true((~judged, Status.TOO_FEW_POINTS), (sse[0] <= rounding, Status.NOT_IDENTIFIED)),
     )
-    return answered(result, result.status < NOT_IDENTIFIED)
+    return answered(result, result.status < Status.NOT_IDENTIFIED)
 
 
-def _shortest(curve, max_breaks, parameters, min_size):
-    """Least sum of squares [K + 1] for each number of breaks, and the first point after each of them [K + 1, K]."""
+def _shortest(
+    curve: Curve, max_breaks: int, parameters: int, min_size: int
+) -> tuple[Float[Array, " numbers"], Int[Array, "numbers breaks"]]:
+    """Least sum of squares for each number of breaks, and the first point after each break."""
     index = jnp.arange(len(curve[0]))
 
     def shortest(table, segments, allowed, end):
@@ -128,7 +159,7 @@ def _shortest(curve, max_breaks, parameters, min_size):
         cost = jnp.where(allowed, segments.sse, jnp.inf)
         through = table[:-1, :-1] + cost
         least = jnp.min(through, axis=1)
-        # XLA's argmin takes six times as long on a CPU, and whole numbers are slower than floating ones.
+        # XLA's argmin is slower on a CPU, and whole numbers are slower than floating ones.
         start = jnp.min(jnp.where(through <= least[:, None], index.astype(cost.dtype), len(index)), axis=1)
         return _put(table, end, jnp.append(cost[0], least)[:, None]), start.astype(index.dtype)
 
@@ -141,8 +172,8 @@ def _shortest(curve, max_breaks, parameters, min_size):
     return table[:, -1], jnp.stack(places, axis=1) if places else jnp.zeros((1, 0), index.dtype)
 
 
-def _break_probability(curve, noise, parameters, min_size):
-    """Posterior probability of a break after the x of each point: forward filtering, backward smoothing."""
+def _break_probability(curve: Curve, noise: Scalar, parameters: int, min_size: int) -> Points:
+    """Posterior probability of a break after the x of each point, by forward filtering and backward smoothing."""
     x, _, weight = curve
     odds = -jnp.log(jnp.maximum(distinct(x, weight) - 1, 1))
 
@@ -177,47 +208,61 @@ def _break_probability(curve, noise, parameters, min_size):
     return after[jax.lax.cummin(jnp.where(last_of_x, index, len(x) - 1), reverse=True)]
 
 
-def _over_ends(curve, table, extend, parameters, min_size):
-    """Scan over the last points of segments: `extend(table, segments, allowed, end) -> table, output` learns at each
-    of them the segments from every start [n], which of these are allowed, and the number of points so far."""
+def _over_ends(
+    curve: Curve,
+    table: Float[Array, "*numbers ends"],
+    extend: Callable[..., tuple[Array, Any]],
+    parameters: int,
+    min_size: int,
+) -> tuple[Float[Array, "*numbers ends"], Any]:
+    """Scan over the last points of segments by `extend(table, segments, allowed, end) -> table, output`.
+
+    It gets the segments that end there from every start, which of these are allowed, and the number of points so far.
+    """
     x, _, weight = curve
     index, missing = jnp.arange(len(x)), jnp.sum(weight <= 0)
-    # Points before each: the missing ones are all at the end, or all at the beginning of a curve that is reversed.
+    # Points before each; the missing ones are all at the end, or all at the beginning of a reversed curve.
     before = jnp.where(weight[0] > 0, jnp.minimum(index, len(x) - missing), jnp.maximum(index - missing, 0))
     opens = new_x(x, weight) | (index == 0)
 
     def step(carry, point):
         segments, table = carry
-        end, size, *values = point
-        segments = _grow(segments, *values, index < end, parameters)
+        end, size, added = point
+        segments = _grow(segments, added, index < end, parameters)
         table, output = extend(table, segments, opens & (index < end) & (size - before >= min_size), end)
         return (segments, table), output
 
-    none = _Segments(*[jnp.zeros_like(x)] * len(_Segments._fields))
-    (_, table), output = jax.lax.scan(step, (none, table), (index + 1, before + (weight > 0), *curve))
+    zero = jnp.zeros_like(x)
+    none = _Segments(zero, zero, zero, zero, zero, zero)
+    (_, table), output = jax.lax.scan(step, (none, table), (index + 1, before + (weight > 0), curve))
     return table, output
 
 
-def _put(table, end, value):
-    """`table.at[..., end].set(value)` as one pass over the table, which a CPU would copy twice."""
+def _put(
+    table: Float[Array, "*numbers ends"], end: Int[Array, ""], value: Float[Array, "..."]
+) -> Float[Array, "*numbers ends"]:
+    """`table.at[..., end].set(value)` in one pass over the table, which a CPU would copy twice."""
     return jnp.where(jnp.arange(table.shape[-1]) == end, value, table)
 
 
-def _grow(segments, x, y, weight, begun, parameters):
-    """One more point in the segments that have begun: Welford's update, so that no digits cancel (West 1979).
+def _grow(
+    segments: _Segments, point: tuple[Scalar, Scalar, Scalar], begun: Bool[Array, " n"], parameters: int
+) -> _Segments:
+    """Add a point to the segments that have begun by Welford's update, so that no digits cancel (West 1979).
 
-    The sum of squares grows by the squared error of the forecast that the segment makes of the point.
+    The sum of squares grows by the squared error of the segment's forecast of the point.
     """
-    weight = jnp.where(begun, weight, 0)
-    total = segments.weight + weight
-    share = weight / jnp.where(total > 0, total, 1)
+    x, y, weight = point
+    added = jnp.where(begun, weight, 0)
+    total = segments.weight + added
+    share = added / jnp.where(total > 0, total, 1)
     dx, dy, pull = x - segments.x, y - segments.y, segments.weight * share
     mean = segments.y + share * dy
     if parameters == 1:
         return segments._replace(weight=total, y=mean, sse=segments.sse + pull * jnp.square(dy))
     xx = segments.xx + pull * jnp.square(dx)
     error = dy - segments.xy / jnp.where(segments.xx > 0, segments.xx, 1) * dx
-    # Two different x fix a line whatever their y; points of one x have their mean only.
+    # A line through two different x has no residual; points of one x determine nothing but their mean.
     free = jnp.where(xx > 0, segments.xx / jnp.where(xx > 0, xx, 1), 1)
     return _Segments(
         total,
@@ -229,7 +274,9 @@ def _grow(segments, x, y, weight, begun, parameters):
     )
 
 
-def _number_of_breaks(sse, n, distinct_x, parameters, min_size):
+def _number_of_breaks(
+    sse: Float[Array, " numbers"], n: Int[Array, ""], distinct_x: Int[Array, ""], parameters: int, min_size: int
+) -> Int[Array, ""]:
     """The least number of breaks against which no larger number is significant."""
     rejected, most = jnp.zeros(len(sse), bool), len(sse) - 1
     for more in range(1, most + 1):
@@ -242,15 +289,15 @@ def _number_of_breaks(sse, n, distinct_x, parameters, min_size):
     return jnp.argmin(rejected)
 
 
-def _log_tests(n, distinct_x, breaks, parameters, min_size):
-    """Log of the number of independent tests that the ways to place the breaks amount to, fitted to simulated noise."""
+def _log_tests(n: Int[Array, ""], distinct_x: Int[Array, ""], breaks: int, parameters: int, min_size: int) -> Scalar:
+    """Log of the effective number of ways to place the breaks, fitted to simulated noise."""
     least = jnp.ceil(min_size * distinct_x / jnp.maximum(n, 1))
     places = jnp.maximum(distinct_x - 1 - (breaks + 1) * (least - 1), breaks)
-    ways = sum(jnp.log((places - i) / (i + 1)) for i in range(breaks))
+    ways = sum((jnp.log((places - i) / (i + 1)) for i in range(1, breaks)), jnp.log(places))
     return ways / (1 + _OVERLAP * ways / (parameters * breaks))
 
 
-def _ratio_cdf(ratio, dof, extra):
+def _ratio_cdf(ratio: Float[Array, " k"], dof: Int[Array, " k"], extra: int) -> Float[Array, " k"]:
     """P(SSE with `extra` more columns / SSE without <= ratio) for noise: the Beta(dof / 2, extra / 2) distribution."""
     a, beta = dof / 2, 0.5 if extra % 2 else 1.0
     ratio = jnp.clip(ratio, jnp.finfo(ratio.dtype).tiny, 1)

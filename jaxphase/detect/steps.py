@@ -1,10 +1,10 @@
-"""Steps and plateaus of a learning curve: how many steps, when and how high, on the smooth decay that lies under them.
+"""Steps of a learning curve: how many, when and how high, on top of a smooth decay.
 
 The smooth part is `a + b ln t + c (1 + (t / tau)**beta / m)**-alpha` with beta <= 1: power laws with and without a
 floor, the sum of two, exponential and stretched exponential decays (m and alpha large), or a logarithm. A step is
-`h / (1 + exp(-r ((t / t0)**q - 1) / q))`, with q = 1 what one mode of a linear network does (Saxe et al. 2014), with
-q = 0 a logistic in ln t. Amplitudes are in closed form and the rest is searched: variable projection (Golub & Pereyra
-1973, SIAM J. Numer. Anal. 10, 413), one step more at a time.
+`h / (1 + exp(-r ((t / t0)**q - 1) / q))`: for q = 1 the course of one mode of a linear network (Saxe et al. 2014), for
+q = 0 a logistic in ln t. Amplitudes are in closed form, and the rest is searched by variable projection (Golub &
+Pereyra 1973, SIAM J. Numer. Anal. 10, 413), adding one step at a time.
 """
 
 from itertools import pairwise
@@ -13,85 +13,105 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from jaxphase.linalg.orthonormal import off, orthonormal
-
-from .batched import curve_detector
-from .distributions import student_t_975
-from .least_squares import Expansion, axis_unit, levenberg_marquardt, standard_errors, standard_values
-from .points import count, group, pool_repeats, smallest_gap
-from .status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.batched import curve_detector
+from jaxphase.detect.distributions import student_t_975
+from jaxphase.detect.least_squares import Theta, axis_unit, standard_errors, standard_values
+from jaxphase.detect.points import Points, Scalar, count, group, pool_repeats, smallest_gap
+from jaxphase.detect.status import Status, answered, first_true
+from jaxphase.linalg import Expansion, levenberg_marquardt, orthonormalize, project_out
 
 # theta: place, power and bend of the smooth part, the skew of all steps, then place and log rate of each step.
 _SHARED = 4
-# Rows that are there without any step: one, ln t, the bent part.
+# Rows of the smooth part: one, ln t, the bent part.
 _ROWS = 3
-# From 10 to 90 % of the slowest step is a factor of about 9 in time; a slower one is like an exponential decay.
+# The slowest step takes a factor of about 9 in time from 10 to 90 %; slower ones resemble an exponential decay.
 _SLOWEST = 2.0
-# Rate times gap: of a jump, and where a step has only one point on its slope, so that Wald's interval fails.
+# Rate times gap: of a jump, and of a step with a single point on its slope, for which Wald's interval fails.
 _STEEPEST, _UNRESOLVED = 20.0, 4.0
-# Noise is never taken as less than this share of the standard deviation of y: no real curve has the shape of a formula.
+# Least noise, as a share of the standard deviation of y: no real curve follows a formula exactly.
 _MISFIT = 1e-3
 _TRIALS = 24
 _PLACES, _RATES = np.meshgrid(np.linspace(-0.97, 0.97, 49), np.log(np.geomspace(2.5, 60, 5)))
 
 
 class Steps(NamedTuple):
-    """time, log_time_se, begin, end, height, height_se `[..., K]` and interval `[..., K, 2]` of the n_steps steps, in
-    the order of time, then NaN; sse `[..., K + 1]` for 0 to K = max_steps steps; fitted `[..., n]` with the n_steps,
-    in the caller's order."""
+    """The steps of each curve in the order of time, for K = `max_steps`; NaN beyond the first `n_steps`.
 
-    time: jax.Array
-    log_time_se: jax.Array
-    interval: jax.Array
-    begin: jax.Array
-    end: jax.Array
-    height: jax.Array
-    height_se: jax.Array
-    n_steps: jax.Array
-    sse: jax.Array
-    noise_correlation: jax.Array
-    fitted: jax.Array
-    status: jax.Array
+    Attributes:
+        time: When half of the step is done, in units of x, `[..., K]`.
+        log_time_se: Standard error of `ln time`, `[..., K]`.
+        interval: 95 % interval of `time`, `[..., K, 2]`.
+        begin: When 10 % of the step are done, `[..., K]`.
+        end: When 90 % of the step are done, `[..., K]`.
+        height: Height of the step, positive for a rise, in units of y, `[..., K]`.
+        height_se: Its standard error, `[..., K]`.
+        n_steps: Number of steps, `[...]`; -1 if there are too few points.
+        sse: Weighted sum of squared errors with 0 to K steps, `[..., K + 1]`.
+        noise_correlation: Correlation of the noise of neighboring points, 0 to 0.9, `[...]`.
+        fitted: The fitted curve at the points, `[..., n]`, in the caller's order.
+        status: `Status`, `[...]`; see `fit_steps`.
+    """
+
+    time: Float[Array, "*curves steps"]
+    log_time_se: Float[Array, "*curves steps"]
+    interval: Float[Array, "*curves steps 2"]
+    begin: Float[Array, "*curves steps"]
+    end: Float[Array, "*curves steps"]
+    height: Float[Array, "*curves steps"]
+    height_se: Float[Array, "*curves steps"]
+    n_steps: Int[Array, "*curves"]
+    sse: Float[Array, "*curves numbers"]
+    noise_correlation: Float[Array, "*curves"]
+    fitted: Float[Array, "*curves n"]
+    status: Int[Array, "*curves"]
 
 
 class _Curve(NamedTuple):
-    """ln t from the middle of its range and half of that, y in standard units, weight, smallest gap of ln t."""
+    """One curve in standard units.
 
-    log_t: jax.Array
-    half: jax.Array
-    y: jax.Array
-    weight: jax.Array
-    gap: jax.Array
+    Attributes:
+        log_t: ln t from the middle of its range, `[n]`.
+        half: Half of that range.
+        y: Values in units of their standard deviation, `[n]`.
+        weight: Relative inverse variances, `[n]`.
+        gap: The smallest gap of ln t.
+    """
+
+    log_t: Points
+    half: Scalar
+    y: Points
+    weight: Points
+    gap: Scalar
 
 
-def fit_steps(x, y, *, weight=None, max_steps=4) -> Steps:
-    """Find the steps of a learning curve, drops or rises, and how many of them the points can tell from noise.
+def fit_steps(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, max_steps: int = 4) -> Steps:
+    """Find the steps of each learning curve, drops or rises, and how many of them can be told from noise.
 
-    x, y, weight: `[..., n]`; x is the number of training steps, positive and not logged by the caller (points with
-    x <= 0 count as missing), weight the relative inverse variance; points of one x (seeds) are averaged. The model is
-    at the head of the file. A step is a change that first gathers speed and then loses it, from 10 to 90 % (begin, end)
-    within a factor of about 9 in time: a power law, an exponential decay and what slows down all the way are none.
-    time is when half of a height, positive for a rise, is done. Where the fitted curve rests between two steps, or on
-    its way to one, `times.plateaus` tells.
+    A step is a change that first accelerates and then slows down, from 10 to 90 % within a factor of about 9 in time: a
+    power law or an exponential decay, which only slows down, is none. The number of steps is the least that no larger
+    one improves on significantly: j steps more must reduce `n_free ln(sse)` by `j (3 ln n + 3)`, where
+    `n_free = (n - fitted parameters) (1 - phi) / (1 + phi)` and phi is `noise_correlation`. So noise is Gaussian with
+    one variance, independent or autoregressive. A spike of two points or more is two steps. `analysis.find_plateaus`
+    says where the fitted curve rests. Error rates: see the page How verdicts are made.
 
-    n_steps is the least number that none of the larger ones improves on significantly: j steps more must take
-    `j (3 ln n + 3)` off `n_free ln(sse)`, with n_free = (n less the fitted numbers) (1 - phi) / (1 + phi) and phi =
-    noise_correlation, that of neighbouring residuals. The noise is thus Gaussian, of one variance, and independent or
-    that of an autoregression of first order from point to point, phi between 0 and 0.9. A spike of two points or more
-    is two steps.
+    Args:
+        x: Numbers of training steps, `[..., n]`, positive and not logged; points with `x <= 0` are missing.
+        y: Values, `[..., n]`; a value that is not finite is missing. Points of one x (seeds) are averaged.
+        weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
+        max_steps: The largest number of steps.
 
-    Of smooth curves (constant, power laws, exponential and stretched exponential decays) at most 1 % get a step at 24
-    and 60 points with noise of 3 % of their range, and at most 5 % with noise of 0.3 %; sums of two power laws 0 and 6
-    to 12 %. With lag-one correlations of 0.5 and 0.8 and 3 % noise, 4 and 3 % of power laws. One step of 0.2 to 1 under
-    noise of 0.03 is found in 96 % of curves, three under 0.02 and a factor of 2.5 apart at least, in 86 % (80 points).
+    Returns:
+        `Steps`; errors suppose that their number is right. `interval` is Wald's in ln t; for a step between two points
+        it contains both. The status is `NOT_IDENTIFIED`, with no steps, if y is constant, and `TOO_FEW_POINTS` with
+        fewer than 12 different x; all other numbers are then NaN.
 
-    interval is the 95 % interval of a time (Wald in ln t with Student's t; where a step falls between two points it
-    holds both, and log_time_se their distance / sqrt(12)). log_time_se and height_se suppose the number of steps that
-    was found, and allow for phi: of the times of three steps the intervals hold 93 to 97 %, of two under noise with
-    phi = 0.5 only 89 %. Noise is taken as at least 0.1 % of the standard deviation of y.
+    Raises:
+        ValueError: If `max_steps` is no positive integer, or the shapes do not broadcast.
 
-    status 2: y is constant, n_steps 0. status 3: fewer than 12 different x, n_steps -1. All else is NaN in both.
+    References:
+        Saxe, McClelland & Ganguli (2014), arXiv 1312.6120.
     """
     if max_steps < 1 or max_steps != int(max_steps):
         raise ValueError(f"max_steps must be an integer of at least 1, got {max_steps}")
@@ -99,7 +119,8 @@ def fit_steps(x, y, *, weight=None, max_steps=4) -> Steps:
 
 
 @curve_detector(static=("max_steps",), per_point=("fitted",), at_once=6400)
-def _fit_steps(x, y, weight, *, max_steps):
+def _fit_steps(x: Points, y: Points, weight: Points, *, max_steps: int) -> Steps:
+    """The steps of one curve."""
     weight = jnp.where(x > 0, weight, 0)
     log_t = jnp.log(jnp.where(weight > 0, x, jnp.where(x[-1] > 0, x[-1], 1)))
     at = group(log_t, weight)
@@ -111,7 +132,7 @@ def _fit_steps(x, y, weight, *, max_steps):
     n, k = count(weight), jnp.arange(max_steps + 1)
 
     thetas, sse = _one_by_one(curve, max_steps + 1)
-    # With one step more than is asked for, real ones are found first where a spurious one was.
+    # One more step than asked for is fitted, as real steps then replace spurious ones.
     thetas, sse = thetas[: max_steps + 1, : _SHARED + 2 * max_steps], sse[: max_steps + 1]
     sse = jnp.maximum(sse, n * jnp.square(_MISFIT))
     numbers = jnp.where(k == 0, _ROWS + _SHARED - 1, _ROWS + _SHARED + 3 * k)
@@ -129,7 +150,7 @@ def _fit_steps(x, y, weight, *, max_steps):
     above = jnp.min(jnp.where((weight > 0) & (curve.log_t > place[:, None]), curve.log_t, curve.half), axis=1)
     gap = above - below
     jump = rate * gap >= _UNRESOLVED
-    # Of a jump between two points only these are known; one of them on its slope leaves a gap on either side.
+    # A jump is only known to lie between two points; with one point on its slope it reaches a gap to either side.
     half = jnp.where(jump, jnp.minimum(reach * place_se, gap), reach * place_se)
     low = jnp.where(jump, jnp.minimum(place - half, below), place - half)
     high = jnp.where(jump, jnp.maximum(place + half, above), place + half)
@@ -152,17 +173,17 @@ def _fit_steps(x, y, weight, *, max_steps):
         sse=jnp.square(unit.scale) * sse,
         noise_correlation=phi,
         fitted=jnp.where(known, (unit.center + unit.scale * fitted)[at], jnp.nan),
-        status=first_true((n < numbers[1] + 2, TOO_FEW_POINTS), (jnp.all(v == 0), NOT_IDENTIFIED)),
+        status=first_true((n < numbers[1] + 2, Status.TOO_FEW_POINTS), (jnp.all(v == 0), Status.NOT_IDENTIFIED)),
     )
-    return answered(result, result.status < NOT_IDENTIFIED)
+    return answered(result, result.status < Status.NOT_IDENTIFIED)
 
 
-def _rows(theta, curve, n_steps):
-    """One, ln t, the bent part and each step as weighted rows [3 + K, n], zero for the steps that are not there."""
+def _rows(theta: Theta, curve: _Curve, n_steps: Int[ArrayLike, ""]) -> Float[Array, "rows n"]:
+    """One, ln t, the bent part and each of K steps as weighted rows; zero beyond the first n_steps."""
     place, log_power, log_bend, skew = theta[:_SHARED]
     power = jnp.sinh(log_power)
     power = jnp.where(power == 0, 1e-6, power)
-    # With the last term tau is where the bend is whatever the power, also in the limit of an exponential.
+    # The last term keeps the bend at tau for any power, also in the limit of an exponential.
     grown = jax.nn.softplus(jnp.exp(log_bend) * (curve.log_t - place) - jnp.log1p(jnp.square(power)) / 2)
     bent = jnp.expm1(power * (grown - grown[0])) / power
     smooth = jnp.stack([jnp.ones_like(curve.log_t), curve.log_t, bent])
@@ -174,16 +195,16 @@ def _rows(theta, curve, n_steps):
     return jnp.sqrt(curve.weight) * jnp.concatenate([smooth, jnp.where(there[:, None], steps, 0)])
 
 
-def _amounts(theta, curve, n_steps):
+def _amounts(theta: Theta, curve: _Curve, n_steps: Int[ArrayLike, ""]) -> tuple[Float[Array, " rows"], Points]:
     """The amplitudes of all rows by least squares, and the fitted curve."""
     rows = _rows(theta, curve, n_steps)
-    basis, inverse = orthonormal(rows)
+    basis, inverse = orthonormalize(rows)
     amounts = inverse @ (basis @ (jnp.sqrt(curve.weight) * curve.y))
     return amounts, amounts @ _rows(theta, curve._replace(weight=jnp.ones_like(curve.y)), n_steps)
 
 
-def _one_by_one(curve, max_steps):
-    """theta [K + 1, p] and sum of squares [K + 1] of the best fit that was found with each number of steps."""
+def _one_by_one(curve: _Curve, max_steps: int) -> tuple[Float[Array, "numbers p"], Float[Array, " numbers"]]:
+    """theta and sum of squares of the best fit that was found with each number of steps, from 0 on."""
     low, high = _bounds(curve, max_steps)
     values = jnp.sqrt(curve.weight) * curve.y
     candidates = jnp.stack([jnp.asarray(_PLACES.ravel(), values.dtype) * curve.half, _RATES.ravel()], axis=1)
@@ -194,9 +215,9 @@ def _one_by_one(curve, max_steps):
 
     def expansion(theta, k):
         rows = _rows(theta, curve, k)
-        basis, inverse = orthonormal(rows)
-        error, amounts = off(basis, values), inverse @ (basis @ values)
-        tangent = off(basis, jax.jacfwd(lambda theta: amounts @ _rows(theta, curve, k))(theta).T)
+        basis, inverse = orthonormalize(rows)
+        error, amounts = project_out(basis, values), inverse @ (basis @ values)
+        tangent = project_out(basis, jax.jacfwd(lambda theta: amounts @ _rows(theta, curve, k))(theta).T)
         return Expansion(jnp.sum(jnp.square(error)), -tangent @ error, (tangent @ tangent.T)[None])
 
     def refined(starts, k):
@@ -206,17 +227,19 @@ def _one_by_one(curve, max_steps):
         return found[best], left[best]
 
     def extend(theta, k):
-        """One step more: the best that can be added with each smooth part, of each group of these the best refined."""
+        """Add the best step for each smooth part, and refine the best of each group of these."""
 
         def start(shared):
             here = theta.at[:_SHARED].set(shared)
-            basis, _ = orthonormal(_rows(here, curve, k - 1))
-            rows = off(basis, _rows(jnp.concatenate([shared, candidates.ravel()]), curve, len(candidates))[_ROWS:])
+            basis, _ = orthonormalize(_rows(here, curve, k - 1))
+            rows = project_out(
+                basis, _rows(jnp.concatenate([shared, candidates.ravel()]), curve, len(candidates))[_ROWS:]
+            )
             norm = jnp.sum(jnp.square(rows), axis=1)
             gain = jnp.where(norm > 1e-4, jnp.square(rows @ values) / jnp.maximum(norm, 1e-4), 0)
             best = jnp.argmax(gain)
             added = here.at[_SHARED + 2 * (k - 1) + jnp.arange(2)].set(candidates[best])
-            left = jnp.sum(jnp.square(off(basis, values)))
+            left = jnp.sum(jnp.square(project_out(basis, values)))
             return jnp.where(k > 0, left - gain[best], left), jnp.where(k > 0, added, here)
 
         left, starts = jax.lax.map(start, jnp.concatenate([theta[None, :_SHARED], smooth]))
@@ -225,7 +248,7 @@ def _one_by_one(curve, max_steps):
         return theta, (theta, left)
 
     def reduce(theta, forward):
-        """One step less than a fit has: each left out in turn, where that ends lower than what adding has found."""
+        """Leave out each step in turn, and keep the result where it is better than what adding has found."""
         k, found, least = forward
         last = theta[_SHARED + 2 * k + jnp.arange(2)]
         without = jnp.stack([theta.at[_SHARED + 2 * j : _SHARED + 2 * j + 2].set(last) for j in range(max_steps)])
@@ -240,7 +263,8 @@ def _one_by_one(curve, max_steps):
     return jax.tree.map(lambda a, b: a.at[1:-1].set(b), (thetas, sse), better)
 
 
-def _bounds(curve, max_steps):
+def _bounds(curve: _Curve, max_steps: int) -> tuple[Theta, Theta]:
+    """The box in which theta is searched."""
     steepest = jnp.log(jnp.maximum(_STEEPEST / curve.gap, 2 * _SLOWEST))
     step_low = [-curve.half, np.log(_SLOWEST)] * max_steps
     step_high = [curve.half, steepest] * max_steps
@@ -249,8 +273,8 @@ def _bounds(curve, max_steps):
     return low, high
 
 
-def _smooth_starts(half):
-    """Power laws, bent ones, exponential and stretched exponential decays, with steps of either skew, [m, 4] each."""
+def _smooth_starts(half: Scalar) -> list[Float[Array, "m 4"]]:
+    """Power laws, bent ones, exponential and stretched exponential decays, each with steps of either skew."""
     sets = (
         ((-3,), (-0.9, -0.4, -0.1, 0.3), (0,)),
         ((-0.6, 0, 0.6, 1), (-0.5, -1.5), (0,)),
@@ -261,7 +285,9 @@ def _smooth_starts(half):
     return [unit * np.stack(np.meshgrid(*axes, (0, 1)), axis=-1).reshape(-1, _SHARED) for axes in sets]
 
 
-def _number_of_steps(sse, n, numbers, phi):
+def _number_of_steps(
+    sse: Float[Array, " numbers"], n: Int[Array, ""], numbers: Int[Array, " numbers"], phi: Float[ArrayLike, ""]
+) -> Int[Array, ""]:
     """The least number of steps that no larger one improves on by more than noise does."""
     rejected, asked = jnp.zeros(len(sse), bool), 3 * jnp.log(jnp.maximum(n, 1)) + 3
     for more in range(1, len(sse)):
@@ -271,16 +297,23 @@ def _number_of_steps(sse, n, numbers, phi):
     return jnp.argmin(rejected)
 
 
-def _autocorrelation(curve, theta, n_steps, numbers):
-    """Lag-one correlation of the residuals; each fitted number has pulled it down by (1 + 3 phi) / n (Kendall 1954)."""
+def _autocorrelation(curve: _Curve, theta: Theta, n_steps: Int[Array, ""], numbers: Int[Array, ""]) -> Scalar:
+    """Lag-one correlation of the residuals; each fitted parameter has lowered it by (1 + 3 phi) / n (Kendall 1954)."""
     error = jnp.sqrt(curve.weight) * (curve.y - _amounts(theta, curve, n_steps)[1])
     n = count(curve.weight)
     raw = jnp.sum(error[1:] * error[:-1]) / jnp.maximum(jnp.sum(jnp.square(error)), jnp.finfo(error.dtype).tiny)
     return jnp.clip((n * raw + numbers) / jnp.maximum(n - 3 * numbers, 0.75 * n), 0, 0.9)
 
 
-def _errors(theta, amounts, curve, n_steps, sse, dof):
-    """Standard errors [K] of the places and heights, with all else as unknown as they are, also what is at a bound."""
+def _errors(
+    theta: Theta,
+    amounts: Float[Array, " rows"],
+    curve: _Curve,
+    n_steps: Int[Array, ""],
+    sse: Scalar,
+    dof: Int[Array, ""],
+) -> tuple[Float[Array, " steps"], Float[Array, " steps"]]:
+    """Standard errors of the places and heights, with all other parameters free, also those at a bound."""
     rows = _rows(theta, curve, n_steps)
     tangent = jax.jacfwd(lambda theta: amounts @ _rows(theta, curve, n_steps))(theta)
     error = standard_errors(jnp.concatenate([rows.T, tangent], axis=1), sse, dof)
