@@ -19,7 +19,7 @@ class SweepSpec:
     """A grid of models to train, every size x data size x seed x learning rate, and how to train them.
 
     Attributes:
-        sizes: Numbers of parameters; of each the family's nearest width is trained, and its exact number is reported.
+        sizes: Numbers of parameters; models have the nearest ones that the family offers.
         data_sizes: Numbers of training samples.
         checkpoints: Training steps at which to measure; training ends at the last.
         seeds: Number of models of each kind.
@@ -30,17 +30,17 @@ class SweepSpec:
         data: What to train on: digits, glyphs, text, hierarchy, spiked, ising or arrays.
         data_options: Options of the data, such as path=mine.npz.
         optimizer: One of adamw, adam and sgd, or what optax has as scale_by_NAME.
-        parametrization: How initial scales and learning rates follow the width: mup or standard.
-        base_width: Width at which the learning rate holds; the parametrization carries it to other widths.
+        parametrization: How learning rates follow the width: mup or standard.
+        base_width: Width at which the learning rate holds.
         batch_size: Samples in a training step.
         learning_rate: One learning rate, or several in increasing order.
-        warmup_steps: Training steps over which the learning rate rises linearly from zero.
+        warmup_steps: Training steps in which the learning rate rises from zero.
         weight_decay: Decoupled weight decay.
-        clip_norm: Largest norm of the gradient, to which larger ones are scaled; 0 scales none.
+        clip_norm: Largest norm of the gradient; 0 for no limit.
         metrics: What to measure; every metric if none is named.
 
     Raises:
-        InputError: If a value cannot be used; the sentence names the field, the value and the remedy.
+        InputError: If a value cannot be used.
     """
 
     sizes: tuple[int, ...]
@@ -130,7 +130,7 @@ class PhaseTransitionConfig:
         criticality_threshold: Criticality, below 1, from which on networks are called critical.
 
     Raises:
-        InputError: If a value cannot be used; the sentence names the field, the value and the remedy.
+        InputError: If a value cannot be used.
     """
 
     model_size_range: tuple[int, int] = (700, 60_000)

@@ -1,6 +1,4 @@
-"""Sweeps: from a spec, every model of its grid is planned, trained and measured, and comes back as labelled data."""
-
-from jaxphase.runtime import use_all_cores
+"""Sweeps: from a spec, every model of its grid is planned, trained and measured, and comes back as labeled data."""
 
 from .costs import lane_bytes
 from .grid import Lane, distinct_sizes
@@ -22,5 +20,4 @@ __all__ = [
     "make_plan",
     "make_recipe",
     "run",
-    "use_all_cores",
 ]

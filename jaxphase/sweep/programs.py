@@ -22,6 +22,8 @@ from jaxphase.sweep.recipes import Recipe
 from jaxphase.sweep.rows import batch_indices, own_indices
 from jaxphase.sweep.training import train_step
 
+Rows = Shaped[Array, "..."]
+
 
 class Programs(NamedTuple):
     """The jitted functions of a bucket; lanes are spread over the mesh.
@@ -61,36 +63,25 @@ def make_programs(
     roles = [variable.get_metadata()["role"] for variable in variables]
 
     def advance(
-        state: TrainState,
-        constants: LaneConstants,
-        rows: Shaped[Array, "..."],
-        first: Int[Array, ""],
-        last: Int[Array, ""],
+        state: TrainState, constants: LaneConstants, rows: Rows, first: Int[Array, ""], last: Int[Array, ""]
     ) -> TrainState:
-        def one(
-            state: TrainState,
-            constants: LaneConstants,
-            batch: Shaped[Array, "*pair batch values"] | None,
-            step: Int[Array, ""],
-        ) -> TrainState:
+        def one(state, constants, batch, step):
             batch = rows[batch_indices(recipe, constants, step)] if batch is None else batch
             return train_step(graph, roles, spec, recipe, state, constants, batch, step)
 
-        def body(step: Int[Array, ""], state: TrainState) -> TrainState:
+        def body(step, state):
             batches = rows[step - first] if streamed else None
             return jax.vmap(one, in_axes=(0, 0, 0, None))(state, constants, batches, step)
 
         return jax.lax.fori_loop(first, last, body, state)
 
     def measure(
-        state: TrainState, constants: LaneConstants, splits: Splits, own: Shaped[Array, "lanes ..."] | None
+        state: TrainState, constants: LaneConstants, splits: Splits, own: Rows | None
     ) -> tuple[Metrics, PreparedFeatures | None]:
-        def one(
-            state: TrainState, constants: LaneConstants, own: Shaped[Array, "*pair n values"] | None
-        ) -> tuple[Metrics, PreparedFeatures | None]:
-            rows = splits.train[own_indices(recipe, constants)] if own is None else own
+        def one(state, constants, own):
+            own = splits.train[own_indices(recipe, constants)] if own is None else own
             model = nnx.merge(graph, state.params, constants.per_model)
-            return measure_lane(spec.metrics, recipe, model, splits, rows)
+            return measure_lane(spec.metrics, recipe, model, splits, own)
 
         return jax.vmap(one)(state, constants, own)
 

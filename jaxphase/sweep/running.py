@@ -1,4 +1,4 @@
-"""A sweep from spec to labelled result: plan, compile ahead, train bucket by bucket, measure, save, resume."""
+"""A sweep from spec to labeled result: plan, compile ahead, train bucket by bucket, measure, save, resume."""
 
 import time
 from pathlib import Path

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -37,7 +39,7 @@ def equal_numbers(a: xr.Dataset, b: xr.Dataset) -> bool:
     return all(np.array_equal(a[name], b[name], equal_nan=True) for name in a.variables)
 
 
-def test_the_result_is_labelled_with_what_was_trained(whole):
+def test_the_result_is_labeled_with_what_was_trained(whole):
     dataset, folder = whole
     assert dataset["val_loss"].dims == ("data_size", "size", "seed", "step")
     assert dict(dataset.sizes) == {"data_size": 2, "size": 3, "seed": 2, "step": 2}
@@ -183,7 +185,7 @@ sweep.run(spec, "{tmp_path}/out", progress=False, buckets=2)
 def test_an_extracted_model_is_the_lane_without_its_padding(whole):
     dataset, folder = whole
     recipe = sweep.make_recipe(SPEC)
-    splits = recipe.source.splits
+    splits = jax.tree.map(jnp.asarray, recipe.source.splits)
     model = sweep.extract(folder, size=1500, data_size=300, seed=1)
     cell = dataset.sel(size=1500, data_size=300, seed=1).isel(step=-1)
     assert count_parameters(model) == cell["params"].item()
