@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from jaxphase import rg
 from jaxphase.errors import InputError
-from jaxphase.rg.measured_flow import FlowKind
-from jaxphase.rg.signal import Phase
+from jaxphase.rg.beta_function import flow
+from jaxphase.rg.linearization import linearized
+from jaxphase.rg.measured_flow import FlowKind, measured_fixed_point
+from jaxphase.rg.signal import Phase, criticality_index
 from jaxphase.runtime.files import plain, read_json, write_json
 
 SCALE = 2.0  # a step halves the units
@@ -67,9 +68,9 @@ class CouplingFlow:
         interval: Its 95 % interval; NaN if none was found.
         y: `ln(lambda) / ln b` of the map linearized there; NaN if none was found.
         nu: `1 / y`; NaN also where y is not positive.
-        misfit: Chi-squared per degree of freedom of the steps about one linear map; NaN if none could be fitted. Above
-            `MAX_MISFIT` the next K depends on more than K: this coupling has no flow of its own, and `kind` is
-            `NOT_FOUND`.
+        misfit: Chi-squared per degree of freedom of the steps about one linear map. Above `MAX_MISFIT` the next K
+            depends on more than K: this coupling has no flow of its own, and `kind` is NOT_FOUND. NaN if the fit found
+            no fixed point in the first place.
     """
 
     layer: int
@@ -114,7 +115,7 @@ def follow(dataset: xr.Dataset) -> FamilyFlow:
         dataset: The result of `renormalize`.
 
     Returns:
-        A `FamilyFlow`. A coupling without a fixed point within the measured couplings has the kind `NOT_FOUND`.
+        A `FamilyFlow`. A coupling without a fixed point within the measured couplings has the kind NOT_FOUND.
 
     Example:
         >>> family = jaxphase.rg.follow(jaxphase.rg.renormalize("sweep"))
@@ -129,7 +130,7 @@ def follow(dataset: xr.Dataset) -> FamilyFlow:
     chi = dataset["chi"].transpose("layer", "size", "scale", "seed").values
     seeds = np.isfinite(chi).sum(axis=-1)
     error = np.nanstd(chi, axis=-1, ddof=1) / np.sqrt(seeds) if chi.shape[-1] > 1 else np.full(chi.shape[:-1], np.nan)
-    phase = rg.criticality_index(np.nanmean(chi, axis=-1), error, threshold=threshold).phase
+    phase = criticality_index(np.nanmean(chi, axis=-1), error, threshold=threshold).phase
     return FamilyFlow(tuple(flows), np.asarray(phase), *_linearized(dataset))
 
 
@@ -170,8 +171,8 @@ def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _flow(dataset: xr.Dataset, layer: int, name: str, coupling: Coupling) -> CouplingFlow:
     """The flow of one coupling of one layer."""
     values = coupling.transform(dataset[name].isel(layer=layer).transpose("size", "seed", "scale").values)
-    beta = rg.flow(values[..., None], SCALE)
-    found = rg.measured_fixed_point(values[..., None], SCALE, np.array([coupling.trivial]))
+    speed = flow(values[..., None], SCALE)
+    found = measured_fixed_point(values[..., None], SCALE, np.array([coupling.trivial]))
     misfit = float(found.chi2 / found.dof) if found.dof > 0 else np.nan
     kept = (found.couplings[0], *found.interval[0], found.y[0], found.y_se[0])
     point, low, high, y, y_se = (float(number) if misfit <= MAX_MISFIT else np.nan for number in kept)
@@ -180,9 +181,9 @@ def _flow(dataset: xr.Dataset, layer: int, name: str, coupling: Coupling) -> Cou
         coupling=name,
         start=float(np.nanmean(values[..., 0])),
         end=float(np.nanmean(values[..., -1])),
-        midpoint=np.asarray(beta.midpoint[..., 0]),
-        beta=np.asarray(beta.beta[..., 0]),
-        beta_se=np.asarray(beta.beta_se[..., 0]),
+        midpoint=np.asarray(speed.midpoint[..., 0]),
+        beta=np.asarray(speed.beta[..., 0]),
+        beta_se=np.asarray(speed.beta_se[..., 0]),
         kind=FlowKind(int(found.kind)) if misfit <= MAX_MISFIT else FlowKind.NOT_FOUND,
         fixed_point=point,
         interval=(low, high),
@@ -204,5 +205,5 @@ def _linearized(
         axis=-1,
     )
     each = values.reshape(-1, *values.shape[-3:]).transpose(2, 1, 0, 3)
-    found = rg.linearized(each[:, :-1], each[:, 1:], SCALE, measured="couplings", blocks=dataset.sizes["seed"])
+    found = linearized(each[:, :-1], each[:, 1:], SCALE, measured="couplings", blocks=dataset.sizes["seed"])
     return np.asarray(found.y), np.asarray(found.y_se)

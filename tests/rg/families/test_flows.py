@@ -9,7 +9,7 @@ import xarray as xr
 from jaxphase import plots
 from jaxphase.errors import InputError
 from jaxphase.rg import FlowKind, Phase
-from jaxphase.rg.families.flows import FOLLOWED, follow, write_flow
+from jaxphase.rg.families.flows import FOLLOWED, follow, read_flow, write_flow
 from jaxphase.words.flows import flow_grid, loss_grid
 
 SIZES, SEEDS, STEPS, LAYERS = 6, 8, 4, 2
@@ -112,6 +112,21 @@ def test_tables_and_files_say_what_was_found(tmp_path, dataset, family):
         "phase_diagram.png",
         "spectra.png",
     ]
+
+
+def test_a_written_flow_is_read_as_it_was(tmp_path, family):
+    write_flow(family, tmp_path / "rg.json")
+    again = read_flow(tmp_path / "rg.json")
+    np.testing.assert_array_equal(again.phase, family.phase)
+    np.testing.assert_allclose(again.y, family.y)
+    for flow, wanted in zip(again.flows, family.flows, strict=True):
+        assert (flow.layer, flow.coupling, flow.kind) == (wanted.layer, wanted.coupling, wanted.kind)
+        for name in ("midpoint", "beta", "beta_se", "interval", "y", "nu", "misfit", "fixed_point", "start", "end"):
+            np.testing.assert_allclose(getattr(flow, name), getattr(wanted, name))
+    assert read_flow(tmp_path / "none.json") is None
+    (tmp_path / "old.json").write_text('{"flows": [{"kind": "fixed point"}], "phase": []}')
+    with pytest.raises(InputError, match="no flow of this version"):
+        read_flow(tmp_path / "old.json")
 
 
 def test_the_figures_show_the_flow(dataset, family):

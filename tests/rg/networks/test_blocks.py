@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("full_products")
 IMAGE, TOKENS = Layout("image", (4, 6, 2)), Layout("tokens", (6,), 5)
 
 
-def test_images_are_averaged_over_true_squares_and_not_over_neighbours_in_memory():
+def test_images_are_averaged_over_true_squares_and_not_over_neighbors_in_memory():
     rows = jnp.arange(16.0)[None]
     assert blocks.block_rows(rows, Layout("image", (4, 4, 1))).tolist() == [[2.5, 4.5, 10.5, 12.5]]
     images = np.random.default_rng(0).standard_normal((3, 4, 6, 2)).astype(np.float32)

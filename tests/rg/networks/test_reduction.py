@@ -17,13 +17,13 @@ def samples():
 
 def test_units_are_those_of_the_pivoted_qr_and_the_way_back_is_least_squares(samples):
     found = jax.jit(lambda x: select(x, 5, 5))(samples)
-    centred = samples - samples.mean(0)
-    units = scipy.linalg.qr(centred, pivoting=True)[2][:5]
+    centered = samples - samples.mean(0)
+    units = scipy.linalg.qr(centered, pivoting=True)[2][:5]
     np.testing.assert_array_equal(np.argmax(found.down, axis=0), units)
     np.testing.assert_array_equal(found.down.sum(0), 1)
-    back, left = np.linalg.lstsq(centred[:, units].astype(float), centred.astype(float))[:2]
+    back, left = np.linalg.lstsq(centered[:, units].astype(float), centered.astype(float))[:2]
     np.testing.assert_allclose(found.up, back, atol=2e-4)
-    np.testing.assert_allclose(found.kept, 1 - left.sum() / (centred**2).sum(), rtol=1e-4)
+    np.testing.assert_allclose(found.kept, 1 - left.sum() / (centered**2).sum(), rtol=1e-4)
     fine = samples @ found.down @ found.up + found.offset
     np.testing.assert_allclose(fine.mean(0), samples.mean(0), atol=1e-5)
 
