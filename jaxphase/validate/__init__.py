@@ -1,12 +1,16 @@
-"""What is recovered of systems whose transitions are known exactly: simulated here and now, measured as any data are.
+"""What is recovered of systems whose transitions are known exactly: simulated here and now, measured like any data.
 
-No measurement knows the answer. Control grids are what a user might guess, or for lattices what a first scan shows, to
-three digits; estimates come from simulated outcomes through `jaxphase.scaling`; the exact answers of `jaxphase.systems`
-stand beside them at the end.
+No measurement knows the answer. Control values are what a user might guess, or for lattices what a first scan shows, to
+three digits. Estimates come from simulated outcomes through `jaxphase.scaling`, and the exact answers of
+`jaxphase.systems` stand beside them at the end.
+
+- `run`: `validate`, which simulates and judges all systems on all devices.
+- `checks`: a recovered number or word beside the exact one, and the table of many.
+- `system`: how much is simulated; `lattices`, `mean_field`, `networks`: the systems.
 """
 
-from .checks import WRONG, Check, table
+from .checks import MAX_PULL, Check, table
 from .run import validate
 from .system import DEFAULT, LARGE, Effort
 
-__all__ = ["DEFAULT", "LARGE", "WRONG", "Check", "Effort", "table", "validate"]
+__all__ = ["DEFAULT", "LARGE", "MAX_PULL", "Check", "Effort", "table", "validate"]

@@ -2,24 +2,27 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float, Key, Shaped
 
 from jaxphase import scaling
 from jaxphase.systems import ising, percolation
-from jaxphase.validate.checks import WRONG, Check, number, word
-from jaxphase.validate.system import Effort, System, mean, points
+from jaxphase.validate.checks import MAX_PULL, Check, number, word
+from jaxphase.validate.system import Effort, Rows, System, mean, points
 
-# Three digits, as a first scan shows them, and how far from them controls go at the size 1: less at larger ones.
+# Three digits, as a first scan shows them, and how far controls go from them at size 1; less at larger sizes.
 COUPLING, COUPLINGS_SPREAD = 0.441, 0.62
 PROBABILITY, PROBABILITIES_SPREAD = 0.593, 1.6
 CONTROLS = np.linspace(-1, 1, 9)
-# Where an order parameter and a susceptibility are measured: far from the transition they are no longer those of the
-# class alone, which would pull nu and beta, and all replicas tell where the transition is.
+# Where an order parameter and a susceptibility are measured. Farther from the transition they are not universal any
+# more, which would bias nu and beta; there all replicas are used to locate the transition.
 NEAR = np.abs(CONTROLS) <= 0.5
-PARTS = 0.4, 0.7  # of the replicas elsewhere
+SHARES = 0.4, 0.7  # where the replicas of one observable end and those of the next begin
 BURN = 30  # sweeps
 WARM = 2.5  # a temperature at which the correlation length is finite
 HOT = np.linspace(3.5, 6.0, 9)
@@ -27,38 +30,62 @@ WIDE = np.linspace(0.4, 0.8, 17)
 SITES_AT_ONCE = 1 << 22  # by a CPU, and 16 times as many by an accelerator, which is idle with fewer
 
 
-def ising_rows(size: int, replicas: int, sweeps: int, key, burn: int = BURN) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [points, 5] of the share of directions in which clusters wrap, of |m| and of V <m**2>, each from replicas of
-    its own, so that errors are independent; and rows of the Binder cumulant of all replicas."""
+def ising_rows(size: int, replicas: int, sweeps: int, *, key: Key[Array, ""], burn: int = BURN) -> tuple[Rows, Rows]:
+    """Measure the Ising model near its critical point.
+
+    Args:
+        size: Side L of the lattice.
+        replicas: Lattices at each coupling.
+        sweeps: Sweeps of each after the first `burn`.
+        key: Decides all random numbers.
+        burn: Sweeps that are thrown away.
+
+    Returns:
+        Rows of the share of directions in which clusters wrap, of |m| and of L**2 <m**2>, each from replicas of its
+        own, so that errors are independent; and rows of the Binder cumulant of all replicas.
+    """
     coupling = COUPLING + COUPLINGS_SPREAD / size * CONTROLS
-    samples = ising.swendsen_wang(key, coupling, size, replicas, sweeps, burn, wrapping=True)
+    samples = ising.swendsen_wang(coupling, size, replicas, sweeps, burn, key=key, wrapping=True)
     magnetization = np.asarray(samples.magnetization, float)
     series = np.asarray(samples.wrapping), np.abs(magnetization), size**2 * np.square(magnetization)
     binder = scaling.binder_cumulant(magnetization.reshape(len(coupling), -1), blocks=replicas)
     return (
-        _rows_of_parts(size, coupling, [outcomes.mean(-1) for outcomes in series]),
+        _rows_of_shares(size, coupling, [outcomes.mean(-1) for outcomes in series]),
         points(size, coupling, np.asarray(binder.value), _smoothed(CONTROLS, np.asarray(binder.se))),
     )
 
 
-def percolation_rows(size: int, lattices: int, key) -> np.ndarray:
-    """Rows [points, 5] of the share of directions in which a cluster wraps, the share of the largest cluster and the
-    mean size of a site's cluster, each from lattices of its own."""
+def percolation_rows(size: int, lattices: int, *, key: Key[Array, ""]) -> Rows:
+    """Measure site percolation near its critical point.
+
+    Args:
+        size: Side L of the lattice.
+        lattices: Lattices at each probability.
+        key: Decides all random numbers.
+
+    Returns:
+        Rows of the share of directions in which a cluster wraps, of the share of the largest cluster and of the mean
+        size of a site's cluster, each from lattices of its own.
+    """
     probability = PROBABILITY + PROBABILITIES_SPREAD / size * CONTROLS
     most = SITES_AT_ONCE * (1 if jax.default_backend() == "cpu" else 16)
     at_once = min(max(most // (size**2 * len(probability)), 1), lattices)
     keys = jax.random.split(key, -(-lattices // at_once))
-    batches = [percolation.sample(key, probability, size, at_once) for key in keys]
-    seen = percolation.Percolation(*(np.concatenate(field, axis=1) for field in zip(*batches, strict=True)))
-    wrapping = (seen.horizontal + seen.vertical.astype(float)) / 2
-    mean_size = seen.susceptibility + size**2 * np.square(seen.largest)
-    return _rows_of_parts(size, probability, (wrapping, seen.largest, mean_size))
+    batches = [percolation.sample(probability, size, at_once, key=key) for key in keys]
+    largest, susceptibility, horizontal, vertical = (
+        np.concatenate(field, axis=1) for field in zip(*batches, strict=True)
+    )
+    wrapping = (horizontal + vertical.astype(float)) / 2
+    mean_size = susceptibility + size**2 * np.square(largest)
+    return _rows_of_shares(size, probability, (wrapping, largest, mean_size))
 
 
-def _rows_of_parts(size: int, control: np.ndarray, outcomes) -> np.ndarray:
-    """The mean of every observable [controls, replicas], from replicas that are its own."""
+def _rows_of_shares(
+    size: int, control: Float[np.ndarray, " controls"], outcomes: Sequence[Shaped[np.ndarray, "controls replicas"]]
+) -> Rows:
+    """The mean of every observable, from replicas of its own."""
     wrapping, *others = outcomes
-    ends = [round(part * wrapping.shape[1]) for part in (*PARTS, 1)]
+    ends = [round(share * wrapping.shape[1]) for share in (*SHARES, 1)]
     own, whole = _mean(CONTROLS, wrapping[:, : ends[0]]), _mean(CONTROLS, wrapping)
     rows = [points(size, control, *np.where(NEAR, own, whole))]
     for k, (seen, (first, last)) in enumerate(zip(others, itertools.pairwise(ends), strict=True), start=1):
@@ -66,24 +93,30 @@ def _rows_of_parts(size: int, control: np.ndarray, outcomes) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def _mean(place: np.ndarray, outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of outcomes [places, replicas] and a smooth curve of its errors: of few replicas one is large or small by
-    chance, and with its value, which would pull a fit."""
+def _mean(
+    control: Float[np.ndarray, " controls"], outcomes: Shaped[np.ndarray, "controls replicas"]
+) -> tuple[Float[np.ndarray, " controls"], Float[np.ndarray, " controls"]]:
+    """Means and smooth errors: with few replicas, errors vary by chance together with the means, which biases fits."""
     value, error = mean(outcomes)
-    return value, _smoothed(place, error)
+    return value, _smoothed(control, error)
 
 
-def _smoothed(place: np.ndarray, error: np.ndarray) -> np.ndarray:
-    return np.exp(np.polyval(np.polyfit(place, np.log(error), 2), place))
+def _smoothed(
+    control: Float[np.ndarray, " controls"], error: Float[np.ndarray, " controls"]
+) -> Float[np.ndarray, " controls"]:
+    """A parabola through the logarithms of errors."""
+    return np.exp(np.polyval(np.polyfit(control, np.log(error), 2), control))
 
 
-def _simulate_ising(effort: Effort) -> tuple:
+def _simulate_ising(effort: Effort) -> tuple[partial, ...]:
+    """One task for each size."""
     largest_first = sorted(effort.ising.items(), reverse=True)
     return tuple(partial(ising_rows, size, count, effort.sweeps) for size, count in largest_first)
 
 
-def _judge_ising(system: str, parts: list) -> list[Check]:
-    rows, binder = (np.concatenate(part) for part in zip(*parts, strict=True))
+def _judge_ising(system: str, results: list) -> list[Check]:
+    """Compare the critical point, exponents and class with the exact ones, couplings as temperatures."""
+    rows, binder = (np.concatenate(several) for several in zip(*results, strict=True))
     exact = ising.CRITICAL_COUPLING
     checks = [
         *_collapse_checks(system, rows, "T_c", exact, ising.EXPONENTS, "2-D Ising"),
@@ -93,79 +126,87 @@ def _judge_ising(system: str, parts: list) -> list[Check]:
 
 
 def _inverse(check: Check) -> Check:
-    """Of a coupling, the temperature."""
-    error = check.error / check.value**2
-    return number(check.system, check.quantity, 1 / check.value, error, 1 / check.exact)
+    """The same check of the temperature instead of the coupling."""
+    value, exact = float(check.value), float(check.exact)
+    return number(check.system, check.quantity, 1 / value, check.error / value**2, 1 / exact)
 
 
-def _simulate_warm_ising(effort: Effort) -> tuple:
-    return partial(_ising_configurations, effort.starts * 20), partial(_hot_rows, effort.starts)
+def _simulate_warm_ising(effort: Effort) -> tuple[partial, ...]:
+    """One task for the correlation length, one for the energy."""
+    return partial(_warm_lengths, effort.starts * 20), partial(_hot_rows, effort.starts)
 
 
-def _ising_configurations(count: int, key) -> np.ndarray:
-    return scaling.correlation_lengths(ising.configurations(key, [1 / WARM], 64, count)[0], axes=2)
+def _warm_lengths(count: int, *, key: Key[Array, ""]) -> Any:
+    """Correlation lengths above the critical temperature."""
+    return scaling.correlation_lengths(ising.configurations(np.array([1 / WARM]), 64, count, key=key)[0], axes=2)
 
 
-def _hot_rows(replicas: int, key) -> np.ndarray:
+def _hot_rows(replicas: int, *, key: Key[Array, ""]) -> Rows:
     """The energy far above the critical temperature: smooth, and the same at every size."""
-    parts = []
+    rows = []
     for i, size in enumerate((8, 16, 32)):
-        samples = ising.swendsen_wang(jax.random.fold_in(key, i), 1 / HOT, size, replicas, 60, BURN)
-        parts.append(points(size, HOT, *mean(np.asarray(samples.energy).mean(-1))))
-    return np.concatenate(parts)
+        samples = ising.swendsen_wang(1 / HOT, size, replicas, 60, BURN, key=jax.random.fold_in(key, i))
+        rows.append(points(size, HOT, *mean(np.asarray(samples.energy).mean(-1))))
+    return np.concatenate(rows)
 
 
-def _judge_warm_ising(system: str, parts: list) -> list[Check]:
-    lengths, rows = parts
-    kind = scaling.COLLAPSE_KINDS[scaling.collapse(*rows.T[:4]).kind]
+def _judge_warm_ising(system: str, results: list) -> list[Check]:
+    """Compare the correlation length with the exact one, and expect a crossover of the energy."""
+    lengths, rows = results
+    kind = scaling.collapse(*rows.T[:4]).kind
     exact = ising.correlation_length(1 / WARM)
     return [
         number(system, f"correlation length, T = {WARM}", lengths.exponential, lengths.exponential_se, exact),
-        word(system, f"energy, T = {HOT[0]:g} to {HOT[-1]:g}", kind, "crossover"),
+        word(system, f"energy, T = {HOT[0]:g} to {HOT[-1]:g}", kind, scaling.CollapseKind.CROSSOVER),
     ]
 
 
-def _simulate_percolation(effort: Effort) -> tuple:
+def _simulate_percolation(effort: Effort) -> tuple[partial, ...]:
+    """One task for each size, and one for the order of the transition."""
     largest_first = sorted(effort.percolation.items(), reverse=True)
-    parts = [partial(percolation_rows, size, count) for size, count in largest_first]
-    return (*parts, partial(_percolation_outcomes, effort.starts))
+    tasks = [partial(percolation_rows, size, count) for size, count in largest_first]
+    return (*tasks, partial(_percolation_order, effort.starts))
 
 
-def _percolation_outcomes(lattices: int, key):
-    """How the share of the largest cluster changes over a wide range, and the order of that change."""
-    sizes = (16, 32, 64)
+def _percolation_order(lattices: int, *, key: Key[Array, ""]) -> Any:
+    """The order of the change of the share of the largest cluster over a wide range."""
+    sizes = np.array([16, 32, 64])
     keys = jax.random.split(key, len(sizes))
-    outcomes = [percolation.sample(key, WIDE, size, lattices).largest for key, size in zip(keys, sizes, strict=True)]
+    outcomes = [percolation.sample(WIDE, int(n), lattices, key=key).largest for key, n in zip(keys, sizes, strict=True)]
     return scaling.transition_order(sizes, WIDE, np.stack(outcomes))
 
 
-def _judge_percolation(system: str, parts: list) -> list[Check]:
-    *parts, order = parts
-    rows = np.concatenate(parts)
+def _judge_percolation(system: str, results: list) -> list[Check]:
+    """Compare the critical point, exponents, class and order with the exact ones."""
+    *rows, order = results
+    rows = np.concatenate(rows)
     critical = percolation.CRITICAL_PROBABILITY["site"]
     return [
         *_collapse_checks(system, rows, "p_c", critical, percolation.EXPONENTS, "2-D percolation"),
         _crossing_check(system, "p_c, crossings", rows, critical),
-        word(system, "order", scaling.ORDERS[order.kind], "continuous"),
+        word(system, "order", order.kind, scaling.OrderKind.CONTINUOUS),
     ]
 
 
-# A ratio without dimension, an order parameter and a susceptibility that share a critical point.
+def _collapse_checks(
+    system: str, rows: Rows, control: str, critical: float, known: dict[str, float], best: str
+) -> list[Check]:
+    """Check the critical point, exponents and class of one collapse.
 
-
-def _collapse_checks(system: str, rows: np.ndarray, control: str, critical: float, known: dict, best: str):
-    """Critical point, exponents and universality class from one collapse of three observables."""
-    size, place, value, error, observable = rows.T
-    # A ratio without dimension does not grow with the size.
-    exponent = 0, math.nan, math.nan
-    found = scaling.collapse(size, place, value, error, observable=observable.astype(int), exponent=exponent)
+    The collapse is of three observables that share a critical point: a dimensionless ratio, an order parameter and a
+    susceptibility.
+    """
+    size, controls, value, error, observable = rows.T
+    # A dimensionless ratio does not grow with the size.
+    exponent = np.array([0.0, math.nan, math.nan])
+    found = scaling.collapse(size, controls, value, error, observable=observable.astype(int), exponent=exponent)
     exponents, covariance = found.exponents("ratio", "beta/nu", "gamma/nu")
     del exponents["ratio"]
     covariance = np.delete(np.delete(covariance, 1, axis=0), 1, axis=1)
     identified = scaling.identify_universality_class(exponents, covariance, dimension=2)
     critical_error = math.hypot(found.critical_se, found.critical_sys)
     checks = [
-        word(system, "collapse", scaling.COLLAPSE_KINDS[found.kind], "transition"),
+        word(system, "collapse", found.kind, scaling.CollapseKind.TRANSITION),
         number(system, control, found.critical, critical_error, critical),
         number(system, "nu", found.nu, math.hypot(found.nu_se, found.nu_sys), known["nu"]),
     ]
@@ -178,15 +219,19 @@ def _collapse_checks(system: str, rows: np.ndarray, control: str, critical: floa
 
 
 def _nearest(found: scaling.Universality) -> str:
-    """The class of the largest p-value, if that is as probable as four standard errors: `found.best` is "none" below
-    0.05, which one right answer in twenty is."""
+    """The class of the largest p-value, if that corresponds to less than four standard errors, else "none".
+
+    `found.best` is "none" below 0.05, which happens to one right answer in twenty.
+    """
     p_value = np.nan_to_num(found.p_value)
-    return found.classes[np.argmax(p_value)] if p_value.max() > math.erfc(WRONG / math.sqrt(2)) else "none"
+    return found.classes[np.argmax(p_value)] if p_value.max() > math.erfc(MAX_PULL / math.sqrt(2)) else "none"
 
 
-def _crossing_check(system: str, quantity: str, rows: np.ndarray, exact: float) -> Check:
-    """The critical point from the crossings of a ratio without dimension, without a fit of its scaling: of the least, a
-    middle and the largest size, for curves of sizes that are much alike cross anywhere."""
+def _crossing_check(system: str, quantity: str, rows: Rows, exact: float) -> Check:
+    """Check the critical point from the crossings of a dimensionless ratio, without a fit of its scaling.
+
+    Only the smallest, a middle and the largest size are used: curves of sizes that are nearly equal can cross anywhere.
+    """
     first = rows[rows[:, 4] == 0]
     sizes = np.unique(first[:, 0])
     found = scaling.crossings(*first[np.isin(first[:, 0], sizes[[0, len(sizes) // 2, -1]])].T[:4])

@@ -1,27 +1,38 @@
-"""What a known system is, how much of it is simulated, and the points that are measured of it."""
+"""What a known system is, how much of it is simulated, and the rows of points that are measured of it."""
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import ArrayLike, Bool, Float
 
 from jaxphase.validate.checks import Check
 
+Rows = Float[np.ndarray, "points 5"]  # size, control, value, error, observable
+
 
 class Effort(NamedTuple):
-    """How much is simulated."""
+    """How much is simulated.
 
-    ising: dict[int, int]  # replicas at each temperature, by size, and so below
-    percolation: dict[int, int]  # lattices at each probability
-    sweeps: int  # of a replica
-    draws: int  # of a system without space
-    starts: int  # of a network
+    Attributes:
+        ising: Replicas at each temperature, by size of the lattice.
+        percolation: Lattices at each probability, by size.
+        sweeps: Sweeps of an Ising replica.
+        draws: Draws of a system without space.
+        starts: Initial weights of a network.
+    """
+
+    ising: dict[int, int]
+    percolation: dict[int, int]
+    sweeps: int
+    draws: int
+    starts: int
 
 
-# Three sizes far apart: small ones are cheap and tell exponents, the largest where the transition is. Corrections to
-# scaling are below the errors, and cannot be looked for by leaving sizes out, which by chance finds some in every third
-# collapse.
+# Three sizes far apart: small ones are cheap and determine exponents, the largest locates the transition. Corrections
+# to scaling are smaller than the errors, so it would be wrong to look for them by leaving out sizes, which finds some
+# by chance.
 DEFAULT = Effort(
     ising={96: 80, 48: 160, 24: 320},
     percolation={192: 1500, 64: 6000, 24: 20_000},
@@ -29,7 +40,7 @@ DEFAULT = Effort(
     draws=40_000,
     starts=64,
 )
-# Larger lattices, for their corrections to scaling are smaller, and more of them.
+# Larger lattices, whose corrections to scaling are smaller, and more of them.
 LARGE = Effort(
     ising={192: 128, 128: 128, 96: 160, 64: 320, 48: 480},
     percolation={384: 8000, 256: 12_000, 128: 40_000, 64: 100_000, 48: 150_000},
@@ -40,26 +51,38 @@ LARGE = Effort(
 
 
 class System(NamedTuple):
-    """simulate(effort) gives the parts of a simulation, functions of a key; judge(name, results) gives checks."""
+    """How a system is simulated and judged.
+
+    Attributes:
+        name: Its name.
+        simulate: `simulate(effort)` returns tasks, functions of `key`, which may run at the same time.
+        judge: `judge(name, results)` turns the results of the tasks, in their order, into checks.
+    """
 
     name: str
-    simulate: Callable[[Effort], tuple]
+    simulate: Callable[[Effort], tuple[Callable[..., Any], ...]]
     judge: Callable[[str, list], list[Check]]
 
 
-def points(size: int, control, value, error, observable: int = 0) -> np.ndarray:
-    """Rows [points, 5]: size, control, value, error, observable."""
+def points(
+    size: int,
+    control: Float[np.ndarray, " points"],
+    value: Float[np.ndarray, " points"],
+    error: Float[np.ndarray, " points"],
+    observable: int = 0,
+) -> Rows:
+    """Make rows of size, control, value, error and observable."""
     return np.stack(np.broadcast_arrays(size, control, value, error, observable), axis=1).astype(float)
 
 
-def mean(outcomes) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the last axis and its standard error."""
+def mean(outcomes: ArrayLike) -> tuple[Any, Any]:
+    """Compute the mean over the last axis and its standard error."""
     outcomes = np.asarray(outcomes, float)
     return outcomes.mean(-1), outcomes.std(-1, ddof=1) / math.sqrt(outcomes.shape[-1])
 
 
-def share(outcomes) -> tuple[np.ndarray, np.ndarray]:
-    """Share that is true over the last axis, with an error that is not zero where all are alike."""
+def share(outcomes: Bool[np.ndarray, "*controls draws"]) -> tuple[Any, Any]:
+    """Compute the share that is true over the last axis, with an error that is not zero where all are alike."""
     count, true = outcomes.shape[-1], np.mean(outcomes, axis=-1)
     smoothed = (true * count + 1) / (count + 2)
     return true, np.sqrt(smoothed * (1 - smoothed) / count)

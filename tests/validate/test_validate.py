@@ -27,7 +27,7 @@ def only(monkeypatch, *names: str) -> None:
 def test_fast_systems_are_right(monkeypatch):
     only(monkeypatch, *FAST)
     told = []
-    checks = validate(seed=3, progress=lambda system, share: told.append((system, share)))
+    checks = validate(key=jax.random.key(3), progress=lambda system, share: told.append((system, share)))
     assert {check.system for check in checks} == set(FAST)
     numbers = [check for check in checks if not isinstance(check.exact, str)]
     assert len(numbers) == 7 and len(checks) == 9
@@ -40,7 +40,7 @@ def test_fast_systems_are_right(monkeypatch):
 
 def test_percolation_at_the_smallest_effort(monkeypatch):
     only(monkeypatch, "2-D site percolation")
-    checks = {check.quantity: check for check in validate(seed=0)}
+    checks = {check.quantity: check for check in validate()}
     assert abs(checks["p_c"].value / checks["p_c"].exact - 1) < 0.03 and abs(checks["p_c"].pull) < 4
     assert checks["order"].right
     assert all(math.isfinite(check.pull) for check in checks.values() if not isinstance(check.exact, str))
@@ -48,30 +48,30 @@ def test_percolation_at_the_smallest_effort(monkeypatch):
 
 def test_the_same_seed_gives_the_same_numbers(monkeypatch):
     only(monkeypatch, "Curie-Weiss magnet")
-    assert validate(seed=1) == validate(seed=1)
-    assert validate(seed=1) != validate(seed=2)
+    first, again, other = (validate(key=jax.random.key(seed)) for seed in (1, 1, 2))
+    assert first == again != other
 
 
 def test_a_simulator_that_is_off_is_seen(monkeypatch):
     only(monkeypatch, "Curie-Weiss magnet")
     sample = curie_weiss.sample
-    monkeypatch.setattr(curie_weiss, "sample", lambda key, coupling, *rest: sample(key, 1.02 * coupling, *rest))
+    monkeypatch.setattr(curie_weiss, "sample", lambda coupling, *rest, key: sample(1.02 * coupling, *rest, key=key))
     checks = validate()
     assert not checks[0].right and checks[0].pull < -4
 
 
-def test_chains_are_told_apart_by_the_heaps_of_their_seeds():
+def test_chains_are_told_apart_by_bimodal_seeds():
     rng = np.random.default_rng(0)
     one = np.linspace(1, 0, 8)[:, None] + 0.01 * rng.standard_normal((8, 40))
-    assert not networks._two_heaps(one).any()
+    assert not networks._bimodal(one).any()
     one[3] = np.where(np.arange(40) < 15, 0, 0.5) + 0.01 * rng.standard_normal(40)
-    assert networks._two_heaps(one).tolist() == [i == 3 for i in range(8)]
+    assert networks._bimodal(one).tolist() == [i == 3 for i in range(8)]
 
 
 def test_observables_of_a_lattice_share_no_replica_where_they_are_measured_at_one_control():
     seen = 5 + np.random.default_rng(1).standard_normal((9, 1000))
     control = 0.4 + 0.1 * lattices.CONTROLS
-    rows = lattices._rows_of_parts(16, control, (seen, 2 * seen, 3 * seen))
+    rows = lattices._rows_of_shares(16, control, (seen, 2 * seen, 3 * seen))
     assert np.all(rows[:, 0] == 16)
     ratio, order, susceptibility = (rows[rows[:, 4] == k] for k in range(3))
     near = slice(2, 7)
@@ -119,7 +119,7 @@ def test_command(monkeypatch, capsys, shift):
     monkeypatch.setattr(cli.shared, "start_jax", lambda: None)
     monkeypatch.setenv("COLUMNS", "140")
     sample = curie_weiss.sample
-    monkeypatch.setattr(curie_weiss, "sample", lambda key, coupling, *rest: sample(key, coupling + shift, *rest))
+    monkeypatch.setattr(curie_weiss, "sample", lambda coupling, *rest, key: sample(coupling + shift, *rest, key=key))
     if shift:
         with pytest.raises(SystemExit) as ended:
             cli.validate(seed=0)
