@@ -26,7 +26,7 @@ def validate(*, large: bool = False, seed: int = 0) -> None:
 
     began = time.perf_counter()
     with shared.bar() as tell:
-        checks = validate(large, seed, tell)
+        checks = validate(large=large, key=jax.random.key(seed), progress=tell)
     wrong = sum(not check.right for check in checks)
     console = Console()
     console.print(table(checks))
