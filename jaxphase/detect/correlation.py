@@ -82,15 +82,15 @@ def correlation_length(acf: ArrayLike) -> Float[Array, "*series"]:
 def integrated_time(y: ArrayLike) -> IntegratedTime:
     """Integrated autocorrelation time of each series, `1 + 2 * (sum of the autocorrelations from lag 1 on)`.
 
-    The sum stops at the first lag M that is at least five times the sum so far; the standard error is
+    The sum stops at the first lag M that is at least five times the time summed so far. The standard error is
     `time * sqrt((4 M + 2) / n)`.
 
     Args:
         y: Values in order, one step apart, `[..., n]`; a value that is not finite is missing.
 
     Returns:
-        An `IntegratedTime`. Its status is `AT_BOUND` if the series is shorter than 50 times, so that the time is
-        underestimated; `NOT_IDENTIFIED` for a constant series and `TOO_FEW_POINTS` with fewer than four points, both
+        An `IntegratedTime`. Its status is `AT_BOUND` if the series is shorter than 50 times the
+        time, which is then underestimated; `NOT_IDENTIFIED` for a constant series and `TOO_FEW_POINTS` with fewer than four points, both
         with NaN throughout.
 
     References:

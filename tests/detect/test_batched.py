@@ -1,6 +1,7 @@
 """What every detector promises whatever it computes."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -135,3 +136,21 @@ def test_sizes_beyond_32_bits_are_what_they_are():
     whole, real = (detect.fit_power_law(x, loss) for x in (sizes, sizes.astype(float)))
     np.testing.assert_array_equal(whole.exponent, real.exponent)
     np.testing.assert_allclose(whole.exponent, -0.3, rtol=1e-3)
+
+
+def test_a_function_of_one_curve_becomes_a_detector():
+    class Range(NamedTuple):
+        size: jax.Array
+        error: jax.Array
+
+    @detect.curve_detector(static=("scale",), choices={"scale": (1, 2)}, per_point=("error",))
+    def value_range(x, y, weight, *, scale=1) -> Range:
+        return Range(scale * (jnp.max(y) - jnp.min(y)), y - jnp.mean(y))
+
+    x, y = np.array([2.0, 0.0, 1.0]), np.array([[1.0, 3.0, np.nan], [2.0, 2.0, 5.0]])
+    found = value_range(x, y, scale=2)
+    np.testing.assert_allclose(found.size, [4, 6])
+    np.testing.assert_allclose(found.error, [[-1, 1, np.nan], [-1, -1, 2]])
+    assert value_range.__name__ == "value_range"
+    with pytest.raises(ValueError, match="scale must be one of 1, 2, got 3"):
+        value_range(x, y, scale=3)

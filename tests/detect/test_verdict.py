@@ -95,3 +95,8 @@ def test_six_points_are_too_few():
     assert verdict.status == Status.TOO_FEW_POINTS
     assert verdict.kind == CurveKind.TOO_FEW_POINTS
     assert np.isnan(verdict.center)
+
+
+def test_a_curve_with_too_few_points_is_neither_smooth_nor_a_transition():
+    assert [kind for kind in CurveKind if kind.is_transition] == [CurveKind.SIGMOID, CurveKind.STEP]
+    assert [kind for kind in CurveKind if kind.is_smooth] == list(CurveKind)[:4]
