@@ -211,7 +211,7 @@ def _print_advice(advice: Advice, max_flops: float | None) -> None:
 def _write_advice(folder: Path, advice: Advice) -> None:
     """Write prediction.json and its figure."""
     from jaxphase.plots import predictions
-    from jaxphase.plots.style import save_all
+    from jaxphase.plots.style import figure_of, save_all
     from jaxphase.runtime.files import write_json
 
     model = {field.name: getattr(advice.model, field.name) for field in fields(advice.model)}
@@ -229,7 +229,7 @@ def _write_advice(folder: Path, advice: Advice) -> None:
         "learning_rates": advice.rates,
     }
     write_json(content, folder / "prediction.json")
-    save_all({"predictions": predictions(advice.model).figure}, folder)
+    save_all({"predictions": figure_of(predictions(advice.model))}, folder)
 
 
 def _check_surface(surface: "prediction.Surface", losses: "prediction.Losses", file: Path) -> None:
@@ -268,7 +268,7 @@ def _write_division(folder: Path, division: Division) -> None:
     """Write allocation.json and its figures."""
     from jaxphase.detect import Status
     from jaxphase.plots import allocation, isoflop
-    from jaxphase.plots.style import save_all
+    from jaxphase.plots.style import figure_of, save_all
     from jaxphase.runtime.files import write_json
 
     surface = division.surface._asdict() | {"status": Status(int(division.surface.status))}
@@ -280,7 +280,7 @@ def _write_division(folder: Path, division: Division) -> None:
         "runs": division.losses,
     }
     write_json(content, folder / "allocation.json")
-    figures = {"isoflop": isoflop(division.surface, division.compute).figure}
+    figures = {"isoflop": figure_of(isoflop(division.surface, division.compute))}
     if len(set(division.compute.tolist())) > 1:
-        figures["allocation"] = allocation(division.surface, division.compute).figure
+        figures["allocation"] = figure_of(allocation(division.surface, division.compute))
     save_all(figures, folder)
