@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 def findings_on(analysis: Analysis, metric: str) -> tuple[Finding, ...]:
-    """The findings on one metric, one for each group; InputError where there are none."""
+    """The findings on one metric, one for each group; InputError where there are none, or no values to draw."""
     findings = analysis.on(metric)
     if not findings:
         raise InputError(f"metric is {metric!r}: choose from {', '.join(analysis.metrics)}.")
+    if not np.isfinite(analysis.dataset[metric]).any():
+        raise InputError(f"metric is {metric!r}, which has no values to draw: choose another, or an earlier step.")
     return findings
 
 

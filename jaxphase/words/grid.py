@@ -1,5 +1,6 @@
 """A table of words: what a terminal prints and a page shows."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,9 +34,16 @@ def printed(grid: Grid, columns: Sequence[str] | None = None) -> Table:
     kept = [i for i, heading in enumerate(grid.headings) if columns is None or heading in columns]
     table = Table(title=grid.title or None, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for i in kept:
-        wraps = i in grid.left and i > 0
-        justify = "left" if i in grid.left else "right"
-        table.add_column(escape(grid.headings[i]), justify=justify, no_wrap=not wraps, min_width=10 if wraps else None)
+        # Where a table is too wide its cells wrap between words, except for the names at its left.
+        words = [
+            word for text in (grid.headings[i], *(row[i] for row in grid.rows)) for word in re.split("[ \n]", text)
+        ]
+        table.add_column(
+            escape(grid.headings[i]),
+            justify="left" if i in grid.left else "right",
+            no_wrap=i == 0,
+            min_width=max(map(len, words)),
+        )
     for number, row in enumerate(grid.rows):
         table.add_row(*(escape(row[i]) for i in kept), style="bold" if number in grid.bold else None)
     if grid.notes:

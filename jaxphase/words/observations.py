@@ -5,8 +5,8 @@ import numpy as np
 from jaxphase import scaling
 from jaxphase.analysis import LEAST_GROUPS, Analysis, TransitionKind
 from jaxphase.scaling import ChangeShape, CollapseKind
-from jaxphase.scaling.odds import combined
-from jaxphase.scaling.order import RATE as BIMODAL_LEVEL
+from jaxphase.scaling.odds import combined_p_value
+from jaxphase.scaling.order import BIMODAL_LEVEL
 from jaxphase.words.phrases import axis, in_figures, plural, second_axis
 
 
@@ -59,7 +59,7 @@ def _scatter(order: scaling.Order, second: str) -> list[str]:
             f"the largest variance over seeds goes as {second} to the power {order.peak_growth:.2f} "
             f"[{low:.2f}, {high:.2f}]"
         )
-    p_value = combined(order.bimodal_p_value)
+    p_value = combined_p_value(order.bimodal_p_value)
     if np.isfinite(p_value):
         peaks = "have two peaks" if p_value < BIMODAL_LEVEL else "have one peak"
         together = f"p = {p_value:.2g}, {np.isfinite(order.bimodal_p_value).sum()} {second}s together"

@@ -55,7 +55,7 @@ def verdict_grid(analysis: Analysis) -> Grid:
 
 
 def _numbers(found: Finding) -> tuple[str, ...]:
-    where = "no transition" if found.kind.is_smooth else "—"
+    where = "no\N{NO-BREAK SPACE}transition" if found.kind.is_smooth else "—"
     return (
         place(found.critical_size, found.interval) if found.has_transition else where,
         number(found.width, ".2f"),

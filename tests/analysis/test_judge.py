@@ -235,7 +235,7 @@ def test_the_table_has_a_row_per_curve_and_fits_80_columns(analysis, curves):
     text = console.export_text()
     low = f"[{float(f'{analysis.findings[0].interval.low:.3g}'):,.0f}"
     assert low in text
-    assert text.count("no transition") == 4
+    assert text.count("no\N{NO-BREAK SPACE}transition") == 4
     assert text.count("< 0.001*") == sum(finding.straight_line_p < 0.001 for finding in analysis.findings)
     assert max(map(len, text.splitlines())) <= 80
     assert "late: ends beyond" in table(curves).caption

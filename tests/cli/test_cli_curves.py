@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxphase import plots
+from jaxphase.words.phrases import with_error
 
 SIZES = np.geomspace(1e6, 1e9, 12)
 COLUMNS = ("--x", "params", "--by", "seed")
@@ -17,7 +18,7 @@ def sigmoid(size, center):
 
 @pytest.fixture
 def own(tmp_path):
-    """Six metrics of 12 sizes and 3 seeds, as many as in test_analysis.py, whose program then serves here too."""
+    """Six metrics of 12 sizes and 3 seeds, as many as in test_judge.py, whose program then serves here too."""
     rng = np.random.default_rng(0)
     others = [f"line_{i}" for i in range(5)]
     rows = [f"model,params,accuracy,{','.join(others)},seed"]
@@ -30,7 +31,7 @@ def own(tmp_path):
     return tmp_path, (*COLUMNS, "--y", "accuracy", *others)
 
 
-def test_a_csv_of_ones_own_is_analysed_and_reported(here, own):
+def test_a_csv_of_ones_own_is_analyzed_and_reported(here, own):
     folder, columns = own
     result = here("analyze", "mine.csv", *columns, cwd=folder)
     assert result.returncode == 0, result.stderr
@@ -38,9 +39,14 @@ def test_a_csv_of_ones_own_is_analysed_and_reported(here, own):
     kinds = [(curve["metric"], curve["kind"]) for curve in found["findings"]]
     assert kinds == [("accuracy", "sigmoid"), *((f"line_{i}", "linear") for i in range(5))]
     assert abs(np.log10(found["findings"][0]["critical_size"]) - 7.4) < 0.1
-    page = (folder / "mine-analysis" / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 2 and "line_4" in page
+    page = folder / "mine-analysis" / "report.html"
+    text = page.read_text()
+    assert text.count("data:image/png;base64,") == 2 and "line_4" in text
     assert "report.html" in result.stdout and "accuracy: crossover" in result.stdout
+    page.unlink()
+    result = here("report", "mine-analysis", cwd=folder)
+    assert result.returncode == 0 and result.stdout == "The report is mine-analysis/report.html.\n"
+    assert page.read_text() == text, "from the folder as from memory"
 
 
 def test_without_its_figures_there_is_no_page(here, own, monkeypatch):
@@ -51,12 +57,12 @@ def test_without_its_figures_there_is_no_page(here, own, monkeypatch):
     folder, columns = own
     result = here("analyze", "mine.csv", *columns, cwd=folder)
     assert result.returncode == 2 and "No space left on device" in result.stderr
-    assert [path.name for path in (folder / "mine-analysis").iterdir()] == ["analysis.json"]
+    assert {path.name for path in (folder / "mine-analysis").iterdir()} == {"analysis.json", "curves.nc"}
 
 
 def test_a_critical_data_size_is_looked_for_along_data(here, tmp_path, monkeypatch):
     """Three metrics at two model sizes: six curves again, of which nothing is drawn."""
-    monkeypatch.setattr(plots, "write_figures", lambda *_: None)
+    monkeypatch.setattr(plots, "write_figures", lambda *_: {})
     rng, rows = np.random.default_rng(1), ["params,tokens,a,b[/i],c,seed"]
     for tokens in SIZES:
         for params in (10, 40):
@@ -65,12 +71,12 @@ def test_a_critical_data_size_is_looked_for_along_data(here, tmp_path, monkeypat
                 rows.append(f"{params},{tokens:.0f},{','.join(f'{value:.4f}' for value in values)},{seed}")
     (tmp_path / "mine.csv").write_text("\n".join(rows))
     columns = (*COLUMNS, "--y", "a", "b[/i]", "c", "--group", "tokens")
-    result = here("analyze", "mine.csv", *columns, "--along", "data", cwd=tmp_path)
+    result = here("analyze", "mine.csv", *columns, "--along", "data_size", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "mine-analysis" / "analysis.json").read_text())
-    assert found["axis"] == "data size" and "b[/i]" in result.stdout
+    assert found["along"]["name"] == "data_size" and "b[/i]" in result.stdout
     for i, curve in enumerate(found["findings"]):
-        assert curve["data_size"] == (10, 40)[i % 2] and curve["kind"] == "sigmoid"
+        assert curve["group"] == (10, 40)[i % 2] and curve["kind"] == "sigmoid"
         assert abs(np.log10(curve["critical_size"]) - 7 - 0.2 * (i // 2) - (0.1, 0.4)[i % 2]) < 0.1
 
 
@@ -83,7 +89,7 @@ def test_a_critical_data_size_is_looked_for_along_data(here, tmp_path, monkeypat
         ("params,loss\n1,1\n2,1\n3,1\n", ["--x", "params", "--y", "loss"], "sizes"),
         ("", ["--x", "params", "--y", "loss"], "own.csv"),
         ("params,loss\n1,1\n", ["--x", "params", "--y", "loss", "--partner", "loss"], "NAME=VALUE"),
-        ("N,loss\n1,1\n2,1\n3,1\n4,1\n5,1\n", ["--x", "N", "--y", "loss", "--along", "data"], "no data sizes"),
+        ("N,loss\n1,1\n2,1\n3,1\n4,1\n5,1\n", ["--x", "N", "--y", "loss", "--along", "data_size"], "no data sizes"),
     ],
 )
 def test_bad_csv_is_one_sentence(refused, tmp_path, text, options, message):
@@ -118,9 +124,11 @@ def test_training_times_are_told_and_drawn(here, learning):
     assert {path.name for path in (learning / "times").iterdir()} == {"times.json", "delays.png", "delays.pdf", *kinds}
     found = json.loads((learning / "times" / "times.json").read_text())
     assert {entry["delay"]["kind"] for entry in found["delays"]} == {"delay"}
-    laws = {entry["metric"]: entry["law"]["exponent"] for entry in found["laws"]}
-    assert laws == pytest.approx({"train_loss": 0.3, "val_loss": 0.3}, abs=0.05)
-    for words in ("times as late", f"{laws['val_loss']:.2f} ±", "100,000"):
+    laws = {entry["metric"]: entry["law"] for entry in found["laws"]}
+    exponents = {name: law["exponent"] for name, law in laws.items()}
+    assert exponents == pytest.approx({"train_loss": 0.3, "val_loss": 0.3}, abs=0.05)
+    exponent = with_error(exponents["val_loss"], laws["val_loss"]["exponent_se"])
+    for words in ("times as long", exponent, "100,000"):
         assert words in result.stdout
     quiet = here("times", "log.csv", *columns, "--metric", "val_loss", cwd=learning)
     assert quiet.returncode == 0 and "train_loss" not in quiet.stdout

@@ -1,14 +1,23 @@
-"""Panels of training: learning curves with their steps, times against size, the padding of a plan."""
+"""Panels of training: learning curves with their steps, times against size, delays."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxphase import plots
-from jaxphase.analysis.times import Delay, Plateau, TimeLaw
-from jaxphase.analysis.training_time import Event, LearningCurve, SizeDelay, SizeLaw, TimeAnalysis
+from jaxphase.analysis import (
+    Delay,
+    DelayKind,
+    Event,
+    LearningCurve,
+    Plateau,
+    SizeDelay,
+    SizeLaw,
+    TimeAnalysis,
+    TimeLaw,
+    TimeLawKind,
+)
 from jaxphase.errors import InputError
-from jaxphase.sweep.plan import Bucket, Lane, Plan
 
 STEPS = np.array([0, 1, 3, 10, 30, 100])
 SIZES = np.array([1e3, 1e4, 1e5])
@@ -34,7 +43,7 @@ def dataset():
     )
 
 
-def timed(half_times, kind="power law"):
+def timed(half_times, kind=TimeLawKind.POWER_LAW):
     """One step of the largest model at step 10, and given half times of all."""
     event = Event(10.0, (5.0, np.inf), 8.0, 12.0, -1.0, 0.1)
     curves = [
@@ -110,7 +119,7 @@ def test_times_are_drawn_with_their_law():
     np.testing.assert_allclose(law.get_ydata(), 0.1 * np.sqrt(SIZES))
     (text,) = (text.get_text() for text in ax.figure.legends[0].get_texts())
     assert text == r"data size 1,024: $t \propto$ size$^{0.50 \pm 0.02}$"
-    other = plots.learning_times(timed([10, 20, 40], "no power law"), "val_loss")
+    other = plots.learning_times(timed([10, 20, 40], TimeLawKind.NO_POWER_LAW), "val_loss")
     assert not [line for line in other.lines if line.get_linewidth() == 1.2]
     with pytest.raises(InputError, match="metric is 'skill': choose one of val_loss"):
         plots.learning_times(timed([10, 20, 40]), "skill")
@@ -123,8 +132,13 @@ def test_delays_are_drawn_with_their_intervals_and_hollow_where_they_may_be_none
         ends = ratio / reach, ratio * reach
         return SizeDelay(data_size, size, Delay(ratio, ends, kind, np.ones(2), np.ones(2)))
 
-    lost = entry(64, 1e5, np.nan, "no change")
-    found = [entry(64, 1e3, 6.0, "delay"), entry(64, 1e4, 1.2, "no delay"), lost, entry(1024, 1e3, 0.3, "lead")]
+    lost = entry(64, 1e5, np.nan, DelayKind.NO_CHANGE)
+    found = [
+        entry(64, 1e3, 6.0, DelayKind.DELAY),
+        entry(64, 1e4, 1.2, DelayKind.NO_DELAY),
+        lost,
+        entry(1024, 1e3, 0.3, DelayKind.LEAD),
+    ]
     ax = plots.delays(TimeAnalysis((), tuple(found), ()))
     small, large = ax.containers
     np.testing.assert_allclose(small.lines[0].get_xydata(), [(1e3, 6), (1e4, 1.2)])
@@ -138,18 +152,3 @@ def test_delays_are_drawn_with_their_intervals_and_hollow_where_they_may_be_none
     assert low < 0.2 and high > 9
     with pytest.raises(InputError, match="no delays to draw: measure train_loss and val_loss"):
         plots.delays(TimeAnalysis((), (lost,), ()))
-
-
-def test_a_plan_is_drawn_with_every_model_in_its_block():
-    def lane(width):
-        return Lane(width**2, width**2, width, 64, 0, 1e-3)
-
-    buckets = (Bucket(8, 64, (lane(8), lane(4), lane(4))), Bucket(24, 576, (lane(20), lane(24))))
-    ax = plots.padding(Plan(buckets, 100, 1, 1, "cpu"))
-    steps = [patch.get_data() for patch in ax.patches]
-    assert [entry.values.tolist() for entry in steps] == [[8], [4, 4, 8], [24], [20, 24]]
-    blocks = [np.ptp(entry.edges) for entry in steps]
-    assert blocks == pytest.approx([3, 3, 2, 2]) and steps[2].edges[0] > steps[1].edges[-1]
-    assert [text.get_text() for text in ax.texts] == ["2.00x", "1.18x"]  # 192 / 96 and 1152 / 976
-    assert ax.get_title(loc="left") == "5 models in 2 buckets: 1.25x the weights"  # 1344 / 1072
-    assert not plots.padding(Plan(buckets * 7, 100, 1, 1, "cpu")).texts
