@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxphase import predict as prediction
 
 # As in `jaxphase.predict`, which is imported only when a command needs it.
-Along = Literal["model", "data", "steps"]
+Along = Literal["model_size", "data_size", "steps"]
 Factor = Literal["family", "objective", "data"]
 Prior = Literal["none", "article"]
 
@@ -90,7 +90,7 @@ def predict(
     paths: Files,
     *,
     condition: tyro.conf.OmitArgPrefixes[Condition] = ANYTHING,
-    along: Along = "model",
+    along: Along = "model_size",
     group_by: tuple[Factor, ...] = ("family", "objective"),
     metric: Name = None,
     prior: Prior = "none",

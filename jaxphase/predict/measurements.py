@@ -15,7 +15,7 @@ from jaxphase.curves.table import absent, number
 from jaxphase.errors import InputError
 from jaxphase.predict.sweeps import critical_sizes
 
-Along = Literal["model", "data", "steps"]
+Along = Literal["model_size", "data_size", "steps"]
 Factor = Literal["family", "objective", "data"]
 
 NORMAL_95 = 1.959963984540054
@@ -31,22 +31,20 @@ class Quantity(NamedTuple):
         name: Its name in words.
         unit: What it counts.
         column: Its column in a table.
-        axis: The axis of an analysis along which it is found.
         covariates: The members of `COVARIATES` that it may depend on.
     """
 
     name: str
     unit: str
     column: str
-    axis: Literal["model_size", "data_size", "steps"]
     covariates: tuple[str, ...]
 
 
 _OF_MODELS, _OF_DATA = ("data_size", "data_complexity"), ("model_size", "data_complexity")
 QUANTITIES = {
-    "model": Quantity("critical size", "parameters", "critical_size", "model_size", _OF_MODELS),
-    "data": Quantity("critical data size", "rows", "critical_data_size", "data_size", _OF_DATA),
-    "steps": Quantity("critical training time", "steps", "critical_steps", "steps", COVARIATES),
+    "model_size": Quantity("critical size", "parameters", "critical_size", _OF_MODELS),
+    "data_size": Quantity("critical data size", "rows", "critical_data_size", _OF_DATA),
+    "steps": Quantity("critical training time", "steps", "critical_steps", COVARIATES),
 }
 _LABELS = {"data_size": "data size", "data_complexity": "complexity of the data", "model_size": "model size"}
 
@@ -66,7 +64,8 @@ class Measurements(NamedTuple):
         censored: Number of curves that gave no critical size, by reason. The regression does not use them.
         model_size: Model sizes in parameters, `[n]`; NaN where unknown.
         data: Names of the data sets, `[n]`; empty where unknown.
-        along: What the critical sizes are sizes of: "model" (parameters), "data" (rows) or "steps" (training steps).
+        along: What the critical sizes are sizes of: "model_size" (in parameters), "data_size" (in rows) or "steps" (of
+            training).
         labels: Names for tables and figures: of the critical size ("name"), of its unit ("unit"), and of data_size,
             data_complexity and model_size.
     """
@@ -99,7 +98,7 @@ def measured(
     *,
     model_size: ArrayLike | None = None,
     data: Iterable[str] | None = None,
-    along: Along = "model",
+    along: Along = "model_size",
     labels: Mapping[str, str] | None = None,
 ) -> Measurements:
     """Check columns of measurements and put them together.
@@ -116,7 +115,7 @@ def measured(
         censored: Number of curves that gave no critical size, by reason.
         model_size: Model sizes in parameters, `[n]`; NaN where unknown, None if all are.
         data: Names of the data sets, `[n]`.
-        along: What the critical sizes are sizes of: "model", "data" or "steps".
+        along: What the critical sizes are sizes of: "model_size", "data_size" or "steps".
         labels: Names for tables and figures that replace those of `Measurements.labels`, such as {"unit": "strings"}.
 
     Returns:
@@ -145,7 +144,7 @@ def measured(
     _check_values(quantity, where, names, numbers)
     for name, values in covariates.items():
         if name not in quantity.covariates and not np.isnan(values).all():
-            axis = quantity.axis.replace("_", " ")
+            axis = along.replace("_", " ")
             raise InputError(f"{name} is given, but the critical sizes are along {axis}: leave {name} out.")
     return Measurements(
         family=names["family"],
@@ -167,7 +166,7 @@ def read_measurements(
     *,
     metric: str | None = None,
     complexity: Literal["data_entropy_bits", "data_compressed_bits"] = "data_entropy_bits",
-    along: Along = "model",
+    along: Along = "model_size",
     labels: Mapping[str, str] | None = None,
 ) -> Measurements:
     """Read the critical sizes of analyzed sweeps and of tables.
@@ -182,8 +181,8 @@ def read_measurements(
         metric: Whose transitions to take, by default the order parameter of each analysis. One metric per curve, since
             several metrics of the same models are not independent.
         complexity: The attribute of sweep.nc that measures the complexity of the data.
-        along: "model", "data" (the sweeps must be analyzed along data size) or "steps" (the time of the largest step of
-            each learning curve, see `jaxphase.analysis.training_time`).
+        along: "model_size", "data_size" (the sweeps must be analyzed along data size) or "steps" (the time of the
+            largest step of each learning curve, see `jaxphase.analyze_time`).
         labels: As in `measured`.
 
     Returns:
@@ -201,7 +200,7 @@ def read_measurements(
         if path.suffix == ".csv":
             rows += _table_rows(path, quantity)
         else:
-            sizes = critical_sizes(path, metric, complexity, quantity.axis)
+            sizes = critical_sizes(path, metric, complexity, along)
             rows += sizes.rows
             censored += sizes.censored
     names = *FACTORS, *COVARIATES, "critical_size", *_ENDS, "source"

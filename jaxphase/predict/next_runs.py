@@ -45,7 +45,7 @@ class Recommendation(NamedTuple):
         prior: Prior of the regression, "none" or "article".
         model_size: Size of the models in parameters, None if no measurement has one or it is what the sweep varies.
         data: Name of their data, or None.
-        along: What the critical size is a size of: "model", "data" or "steps".
+        along: What the critical size is a size of: "model_size", "data_size" or "steps".
     """
 
     family: str | None
@@ -61,14 +61,14 @@ class Recommendation(NamedTuple):
     prior: Prior
     model_size: float | None = None
     data: str | None = None
-    along: Along = "model"
+    along: Along = "model_size"
 
     @property
     def missing(self) -> str:
         """The number without which `flops` is only relative, empty if it is known."""
         if self.along == "steps":
             return "batch size"
-        if self.along == "model":
+        if self.along == "model_size":
             return "" if self.data_size is not None else "data size"
         return "" if self.model_size is not None else "model size"
 
@@ -142,7 +142,7 @@ def recommend(
     for condition, row in zip(conditions, after.tolist(), strict=True):
         sizes = _sizes(model, condition, n_sizes)
         flops = _flops_per_seed(target.along, condition, sizes, passes)
-        largest = max(sizes) if target.along == "model" else condition["model_size"] or math.nan
+        largest = max(sizes) if target.along == "model_size" else condition["model_size"] or math.nan
         for repeats, width in zip(seeds, row, strict=True):
             sweep = Recommendation(
                 **condition,
@@ -207,10 +207,10 @@ def _usual(name: str, measured: Float[np.ndarray, " n"]) -> Sequence[float] | Se
 
 def _flops_per_seed(along: Along, condition: dict[str, Any], sizes: tuple[int, ...], passes: float) -> float:
     """Operations of one seed at all sizes, with 1 for what is not known."""
-    if along == "model":
+    if along == "model_size":
         return _FLOPS * sum(sizes) * passes * (condition["data_size"] or 1)
     per_sample = _FLOPS * (condition["model_size"] or 1)
-    return per_sample * sum(sizes) * passes if along == "data" else per_sample * max(sizes)
+    return per_sample * sum(sizes) * passes if along == "data_size" else per_sample * max(sizes)
 
 
 def _sizes(model: CriticalModel, condition: dict[str, Any], count: int) -> tuple[int, ...]:

@@ -69,7 +69,7 @@ def learning_rates(paths: Iterable[str | Path], measurements: Measurements) -> t
         parametrizations[cell].add(spec["parametrization"])
         if "learning_rate" not in data.dims:
             used[cell].append((float(np.ravel(spec["learning_rate"])[0]), False))
-        elif measurements.along == "model":
+        elif measurements.along == "model_size":
             best[cell] += _near_transitions(data, measurements, cell)
     rates = []
     for cell in sorted(parametrizations):

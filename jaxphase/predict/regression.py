@@ -92,7 +92,7 @@ class Prediction(NamedTuple):
         model_size: Model size in parameters.
         data: Name of the data set.
         new_data: Whether the data set was not measured.
-        along: What the critical size is a size of: "model", "data" or "steps".
+        along: What the critical size is a size of: "model_size", "data_size" or "steps".
         name: What it is called.
         unit: What it counts.
     """
@@ -110,7 +110,7 @@ class Prediction(NamedTuple):
     model_size: ArrayLike | None = None
     data: str | None = None
     new_data: bool = False
-    along: Along = "model"
+    along: Along = "model_size"
     name: str = "critical size"
     unit: str = "parameters"
 
@@ -148,7 +148,7 @@ def fit(
     factors = _checked_factors(group_by)
     if prior not in get_args(Prior):
         raise InputError(f"prior is {prior!r}: choose from {', '.join(get_args(Prior))}.")
-    if prior == "article" and (measurements.along != "model" or not {"family", "objective"} <= set(factors)):
+    if prior == "article" and (measurements.along != "model_size" or not {"family", "objective"} <= set(factors)):
         raise InputError("prior is 'article', which is of model sizes by family and objective: leave it out.")
     terms = terms_of(measurements, factors)
     design, offset = design_matrix(terms, measurements._asdict(), prior)

@@ -152,7 +152,7 @@ def _models(sweep: Recommendation) -> str:
     low, high = in_figures(sweep.sizes[0]), in_figures(sweep.sizes[-1])
     if sweep.along == "steps":
         return f"trained for {high} steps,\n{sweep.seeds} seeds"
-    kind = "data sizes" if sweep.along == "data" else "sizes"
+    kind = "data sizes" if sweep.along == "data_size" else "sizes"
     return f"{len(sweep.sizes)} {kind}, {low} to {high},\n{sweep.seeds} seeds of each"
 
 

@@ -37,7 +37,7 @@ def verdict_grid(analysis: Analysis) -> Grid:
         "metric",
         "verdict",
         *([group_unit(data).replace(" ", "\n")] if grouped else []),
-        f"critical size,\n{size_unit(data)} [95 %]",
+        f"critical size,\n{size_unit(data)} [95\N{NO-BREAK SPACE}%]",
         "width,\ndecades",
         "p of a\nline",
         *_ON_A_PAGE,

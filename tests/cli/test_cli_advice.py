@@ -69,7 +69,7 @@ def test_a_critical_data_size_is_predicted_by_data_set(here, critical):
         ends = ",".join(f"{10**end:.1f}" for end in (log, log - 0.05, log + 0.05))
         rows.append(f"mlp,vicreg,{name},{size:.0f},,{ends}")
     (critical / "rows.csv").write_text("\n".join(rows))
-    asked = ("--along", "data", "--group-by", "data", "--data", "text", "--model-size", "10000")
+    asked = ("--along", "data_size", "--group-by", "data", "--data", "text", "--model-size", "10000")
     result = here("predict", "rows.csv", *asked, "--out", "rows", cwd=critical)
     assert result.returncode == 0, result.stderr
     found = json.loads((critical / "rows" / "prediction.json").read_text())
@@ -141,7 +141,7 @@ def test_without_critical_sizes_the_curves_are_counted(refused, tmp_path):
         (["others.csv", *ASKED, "--out", "."], ". exists: name another folder"),
         ([*ASKED], "paths are missing"),
         (["others.csv", *ASKED[2:]], "family is missing: choose from mlp, resnet, vit"),
-        (["others.csv", *ASKED, "--along", "data"], "no column model_size: give columns family, objective, model_size"),
+        (["others.csv", *ASKED, "--along", "data_size"], "no column model_size: give columns family, objective, model_size"),
         (["others.csv", *ASKED, "--group-by", "data"], "has no name of its data"),
     ],
 )

@@ -40,7 +40,7 @@ def world(seed, count=36, scatter=0.03, labels=None):
     y += np.hypot(scatter, 0.02) * rng.standard_normal(count)
     ends = 10 ** (y + 1.96 * 0.02 * np.array([[0], [-1], [1]]))
     nothing = ["vicreg"] * count, None, None
-    return measured(families, *nothing, *ends, model_size=size, data=data, along="data", labels=labels)
+    return measured(families, *nothing, *ends, model_size=size, data=data, along="data_size", labels=labels)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_critical_data_size_is_that_of_the_law_and_is_called_so(model):
     assert "objective" not in model.effects and len(model.effects["family"].value) == len(model.deviations) == 3
     found = critical_size(model, family="vit", data="text", model_size=3e4)
     assert np.log10(found.size) == pytest.approx(law("vit", "text", 3e4), abs=0.05)
-    assert (found.name, found.unit, found.along) == ("critical data size", "rows", "data")
+    assert (found.name, found.unit, found.along) == ("critical data size", "rows", "data_size")
     sentence = prediction_sentence(found)
     assert sentence.startswith("Critical data size expected of vit, text, model size 30,000: ")
     assert " rows, 95 % interval " in sentence
@@ -143,8 +143,8 @@ def test_groups_and_quantities_that_there_are_not_are_refused(unchecked):
     with pytest.raises(InputError, match="prior is 'article', which is of model sizes"):
         fit(data, prior="article")
     with pytest.raises(InputError, match="data_size is given, but the critical sizes are along data size"):
-        measured(["mlp"], ["o"], [5], [np.nan], [3], [2], [4], along="data")
-    with pytest.raises(InputError, match="along is 'width': choose from model, data, steps"):
+        measured(["mlp"], ["o"], [5], [np.nan], [3], [2], [4], along="data_size")
+    with pytest.raises(InputError, match="along is 'width': choose from model_size, data_size, steps"):
         measured(["mlp"], ["o"], [5], [np.nan], [3], [2], [4], along="width")
 
 
@@ -155,7 +155,7 @@ def test_recommended_sweeps_over_data_cost_what_their_models_and_rows_do(model):
     assert len(offers) == 144 and {offer.objective for offer in offers} == {None}
     for offer in offers[::20]:
         assert offer.flops == pytest.approx(6 * offer.model_size * sum(offer.sizes) * offer.seeds * 3)
-        assert offer.memory == 16 * offer.model_size and not offer.missing and offer.along == "data"
+        assert offer.memory == 16 * offer.model_size and not offer.missing and offer.along == "data_size"
     assert offers[0].decades_after < offers[0].decades
     [one, *_] = recommend(model, target, data=["digits"], families=["mlp"], model_sizes=[1e5])
     assert (one.data, one.family, one.model_size) == ("digits", "mlp", 1e5)
@@ -185,8 +185,8 @@ def test_tables_of_data_sizes_and_times_have_columns_of_their_own(tmp_path):
     table.write_text(
         "family,objective,data,model_size,data_complexity,critical_data_size,low,high\nvit,dino,text,86M,,1e4,9e3,2e4\n"
     )
-    found = read_measurements(table, along="data")
-    assert (found.along, found.data, found.model_size.tolist()) == ("data", ("text",), [86e6])
+    found = read_measurements(table, along="data_size")
+    assert (found.along, found.data, found.model_size.tolist()) == ("data_size", ("text",), [86e6])
     assert (found.critical_size.tolist(), found.high.tolist()) == ([1e4], [2e4]) and np.isnan(found.data_size).all()
     with pytest.raises(InputError, match=r"no column data_size: give columns .*; or ask along data"):
         read_measurements(table)
@@ -213,7 +213,7 @@ def test_a_sweep_that_was_analyzed_along_data_holds_critical_data_sizes(folder):
     curves = [curve | {"group": 10.0}, curve | {"group": 20.0, "kind": "constant", "critical_size": None}]
     words = {"along": {"name": "data_size"}, "order_parameter": "accuracy", "findings": curves}
     (folder / "analysis.json").write_text(json.dumps(words))
-    found = read_measurements(folder, along="data")
+    found = read_measurements(folder, along="data_size")
     assert (found.critical_size[0], found.model_size[0], found.data) == (90, 10, ("digits",))
     assert math.isnan(found.data_size[0]) and found.censored == {"no transition": 1}
     assert found.source[0].endswith("accuracy at model size 10")
