@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Float, Int, Key, Num
+from jaxtyping import Array, Float, Int, Key, Num
 
 from jaxphase.detect.status import Status
 from jaxphase.errors import InputError
@@ -243,7 +244,7 @@ def skewness(centered: Float[Array, "n w"], covariance: Float[Array, "w w"]) -> 
     return jnp.sign(square) * jnp.sqrt(jnp.abs(square))
 
 
-def gaussian_entropy(covariance: Float[Array, "w w"], samples: int, live: Int[ArrayLike, ""]) -> Scalar:
+def gaussian_entropy(covariance: Float[Array, "w w"], samples: int, live: Int[Array | np.ndarray, ""] | int) -> Scalar:
     """Compute the entropy in nats, per dimension, of a Gaussian with the covariance of these samples.
 
     It is the unbiased estimator of Ahmed & Gokhale (1989, IEEE Trans. Inf. Theory 35, 688) for independent Gaussian
