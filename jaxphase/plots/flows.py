@@ -194,7 +194,8 @@ def flow_diagram(dataset: xr.Dataset, family: FamilyFlow, layer: int = 0, *, ax:
         few_labels(axes.xaxis, sizes.min(), sizes.max())
         for (size, scale), phase in np.ndenumerate(family.phase[layer]):
             place = sizes[size], float(dataset.scale[scale])
-            axes.plot(*place, marker=_PHASES[Phase(phase).name.lower()], color="k", ms=3, clip_on=False)
+            if phase != Phase.UNKNOWN:
+                axes.plot(*place, marker=_PHASES[Phase(phase).name.lower()], color="k", ms=3, clip_on=False)
         key(axes, r"$\chi = 1$", lw=1.2, color="k")
         key(axes, "threshold", lw=1.2, ls="--", color="k")
         for name, marker in _PHASES.items():

@@ -1,4 +1,5 @@
 from .beta_function import Flow, flow
+from .criticality import Criticality, Phase, criticality_index
 from .families.flows import CouplingFlow, FamilyFlow, follow, read_flow, write_flow
 from .families.halving import renormalize
 from .kernel_regression import KernelFlow, kernel_flow
@@ -12,7 +13,7 @@ from .populations.clusters import ClusterFlow, Exponent, cluster_flow
 from .populations.phenomenology import Phenomenological, PopulationKind, phenomenological
 from .populations.shells import MomentumFlow, momentum_flow
 from .populations.surrogates import phase_randomized, same_spectrum, shuffled
-from .signal import Chi, Criticality, Phase, PhaseDiagram, Propagation, chi, criticality_index, phase_diagram, propagate
+from .signal import Chi, PhaseDiagram, Propagation, chi, phase_diagram, propagate
 from .spectrum import (
     MarchenkoPastur,
     PowerTail,

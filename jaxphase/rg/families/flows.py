@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 
 from jaxphase.errors import InputError
 from jaxphase.rg.beta_function import flow
+from jaxphase.rg.criticality import Phase, criticality_index
 from jaxphase.rg.linearization import linearized
 from jaxphase.rg.measured_flow import FlowKind, measured_fixed_point
-from jaxphase.rg.signal import Phase, criticality_index
 from jaxphase.runtime.files import plain, read_json, write_json
 
 SCALE = 2.0  # a step halves the units

@@ -19,8 +19,8 @@ from jaxphase.errors import InputError
 from jaxphase.models import resnet, transformer
 from jaxphase.models.mlp import MLP, Block
 from jaxphase.models.stack import Stack
+from jaxphase.rg.criticality import criticality_index
 from jaxphase.rg.networks.reduction import AnyArray
-from jaxphase.rg.signal import criticality_index
 from jaxphase.rg.spectrum import marchenko_pastur, spectral_exponent, spectral_ranks
 from jaxphase.scaling import correlation_lengths
 
