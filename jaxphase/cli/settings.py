@@ -65,7 +65,7 @@ class Settings(SweepSpec):
 
 @dataclass(frozen=True)
 class Columns:
-    """What is where in a table or log."""
+    """The columns of a table or log."""
 
     x: Name = None
     """The column of sizes, by default one called params, parameters, size or the like."""

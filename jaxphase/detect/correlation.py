@@ -89,8 +89,8 @@ def integrated_time(y: ArrayLike) -> IntegratedTime:
         y: Values in order, one step apart, `[..., n]`; a value that is not finite is missing.
 
     Returns:
-        An `IntegratedTime`. Its status is `AT_BOUND` if the series is shorter than 50 times the
-        time, which is then underestimated; `NOT_IDENTIFIED` for a constant series and `TOO_FEW_POINTS` with fewer than four points, both
+        An `IntegratedTime`. Its status is `AT_BOUND` if the series is shorter than 50 times the time, which is then
+        underestimated; `NOT_IDENTIFIED` for a constant series and `TOO_FEW_POINTS` with fewer than four points, both
         with NaN throughout.
 
     References:

@@ -28,12 +28,9 @@ class Status(IntEnum):
     TOO_FEW_POINTS = 3
 
 
-OK, AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS = Status
-
-
 def first_true(*cases: tuple[Bool[ArrayLike, "..."], Status | Int[Array, "..."]]) -> Int[Array, "..."]:
     """The status of the first `(condition, status)` pair that holds, else OK."""
-    status = jnp.int32(OK)
+    status = jnp.int32(Status.OK)
     for condition, value in reversed(cases):
         status = jnp.where(condition, jnp.int32(value), status)
     return status

@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from jaxphase.detect.batched import once_per_grid
 from jaxphase.detect.distributions import share_above
-from jaxphase.detect.status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.status import Status, answered, first_true
 from jaxphase.scaling.moments import as_outcomes
 
 LEAST_OUTCOMES = 8  # with fewer, two peaks cannot be told from chance
@@ -103,11 +103,11 @@ def _bimodality(outcomes: Float[Array, "curves seeds"], key: Key[Array, ""]) -> 
             share=share,
             separation=(high - low) / jnp.sqrt(jnp.maximum(within, jnp.finfo(values.dtype).tiny)),
             status=first_true(
-                (count < LEAST_OUTCOMES, TOO_FEW_POINTS),
-                (~(ordered[jnp.maximum(count - 1, 0)] > ordered[0]), NOT_IDENTIFIED),
+                (count < LEAST_OUTCOMES, Status.TOO_FEW_POINTS),
+                (~(ordered[jnp.maximum(count - 1, 0)] > ordered[0]), Status.NOT_IDENTIFIED),
             ),
         )
-        return answered(result, result.status == OK)
+        return answered(result, result.status == Status.OK)
 
     return jax.vmap(one)(outcomes)
 

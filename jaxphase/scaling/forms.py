@@ -10,13 +10,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from jaxphase.detect.batched import curve_detector
 from jaxphase.detect.least_squares import Unit, axis_unit, fit_shape, project, standard_errors, standard_values
 from jaxphase.detect.points import count, distinct
 from jaxphase.detect.power_law import fit_exponential
-from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.status import Status, answered, first_true
 
 
 class FormKind(IntEnum):
@@ -94,8 +94,7 @@ class _Fitted(NamedTuple):
     at_bound: Bool[Array, "*forms"]
 
 
-@curve_detector()
-def scaling_forms(x: Float[Array, " n"], y: Float[Array, " n"], weight: Float[Array, " n"]) -> ScalingForms:
+def scaling_forms(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> ScalingForms:
     """Fit four laws by least squares in the units of y and compare them by BIC.
 
     The laws, with Gaussian noise of unknown variance, are
@@ -129,6 +128,11 @@ def scaling_forms(x: Float[Array, " n"], y: Float[Array, " n"], weight: Float[Ar
     References:
         Schwarz (1978), Ann. Stat. 6, 461.
     """
+    return _scaling_forms(x, y, weight=weight)
+
+
+@curve_detector()
+def _scaling_forms(x: Float[Array, " n"], y: Float[Array, " n"], weight: Float[Array, " n"]) -> ScalingForms:
     weight = jnp.where(x > 0, weight, 0)
     n = count(weight)
     weight = weight * n / jnp.maximum(jnp.sum(weight), 1e-30)
@@ -151,14 +155,14 @@ def scaling_forms(x: Float[Array, " n"], y: Float[Array, " n"], weight: Float[Ar
     shift = jnp.zeros(4, y.dtype).at[0].set(unit.center)
     values, errors = (shift + scales * fit.values).T, (scales * fit.errors).T
     status = first_true(
-        ((n < 7) | (distinct(log_x, weight) < 5), TOO_FEW_POINTS),
-        (~jnp.any(v != 0) | (constant - relative[best] < _DECIDED), NOT_IDENTIFIED),
-        (fit.at_bound[best], AT_BOUND),
+        ((n < 7) | (distinct(log_x, weight) < 5), Status.TOO_FEW_POINTS),
+        (~jnp.any(v != 0) | (constant - relative[best] < _DECIDED), Status.NOT_IDENTIFIED),
+        (fit.at_bound[best], Status.AT_BOUND),
     )
-    known = status < NOT_IDENTIFIED
+    known = status < Status.NOT_IDENTIFIED
     missing = FormKind.TOO_FEW_POINTS, FormKind.CONSTANT
     result = ScalingForms(
-        kind=jnp.where(known, best, jnp.where(status == TOO_FEW_POINTS, *missing)).astype(jnp.int32),
+        kind=jnp.where(known, best, jnp.where(status == Status.TOO_FEW_POINTS, *missing)).astype(jnp.int32),
         decided=known & (runner_up - relative[best] >= _DECIDED),
         bic=relative + 2 * n * jnp.log(unit.scale),
         weights=jax.nn.softmax(-(relative - relative[best]) / 2),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from jaxtyping import Array, Bool, Float, Key
 from scipy.special import stdtrit
 
-from jaxphase.detect.status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS, Status
+from jaxphase.detect.status import Status
 
 LEAST_SEEDS = 4
 LEAST_CONTROLS = 3
@@ -90,7 +90,7 @@ def hysteresis(
     order = np.flatnonzero(there)[np.argsort(control[there])]
     control, up, down = control[order], _filled(up[order]), _filled(down[order])
     if len(control) < LEAST_CONTROLS or min(up.shape[1], down.shape[1]) < LEAST_SEEDS:
-        return Hysteresis(np.nan, np.nan, np.full(2, np.nan), np.nan, np.nan, np.nan, TOO_FEW_POINTS)
+        return Hysteresis(np.nan, np.nan, np.full(2, np.nan), np.nan, np.nan, np.nan, Status.TOO_FEW_POINTS)
 
     gaps = np.diff(control)
     length = (np.append(gaps, 0) + np.append(0, gaps)) / 2
@@ -104,7 +104,7 @@ def hysteresis(
     known = abs(height) > reach * height_se
     width, width_se = (area / height, width_se) if known else (np.nan, np.nan)
     interval = width + reach * width_se * np.array([-1, 1])
-    return Hysteresis(width, width_se, interval, p_value, low, high, OK if known else NOT_IDENTIFIED)
+    return Hysteresis(width, width_se, interval, p_value, low, high, Status.OK if known else Status.NOT_IDENTIFIED)
 
 
 def _filled(branch: Float[np.ndarray, "controls seeds"]) -> Float[np.ndarray, "controls present"]:

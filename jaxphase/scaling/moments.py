@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from jaxphase.detect.batched import check_choice
 from jaxphase.detect.distributions import student_t_975
-from jaxphase.detect.status import NOT_IDENTIFIED, OK, TOO_FEW_POINTS
+from jaxphase.detect.status import Status
 
 LEAST_SEEDS = 4
 
@@ -73,7 +73,7 @@ def _susceptibility(outcomes: ArrayLike, volume: ArrayLike, *, blocks: int | Non
     jack = _jackknife(log_variance, outcomes, blocks, centered=True)
     unit = jnp.asarray(volume) * jack.scale**2 * jack.count / jnp.maximum(jack.count - 1, 1)
     moment = _moment(jack, 0, unit)
-    return moment._replace(value=jnp.where(moment.status == NOT_IDENTIFIED, 0, moment.value))
+    return moment._replace(value=jnp.where(moment.status == Status.NOT_IDENTIFIED, 0, moment.value))
 
 
 def binder_cumulant(outcomes: ArrayLike, *, about: About = "zero", blocks: int | None = None) -> Moment:
@@ -184,8 +184,8 @@ def _moment(jack: _Jackknife, offset: float, factor: float | Float[Array, "*#bat
     size = factor * jnp.exp(jack.whole)
     reach = student_t_975(jack.blocks - 1) * jack.error
     ends = offset + size[..., None] * jnp.exp(jnp.stack([-reach, reach], axis=-1))
-    status = jnp.where(jnp.isfinite(jack.whole), OK, NOT_IDENTIFIED)
-    status = jnp.where(jack.count < LEAST_SEEDS, TOO_FEW_POINTS, status)
-    known = status == OK
+    status = jnp.where(jnp.isfinite(jack.whole), Status.OK, Status.NOT_IDENTIFIED)
+    status = jnp.where(jack.count < LEAST_SEEDS, Status.TOO_FEW_POINTS, status)
+    known = status == Status.OK
     value, se = (jnp.where(known, field, jnp.nan) for field in (offset + size, jnp.abs(size) * jack.error))
     return Moment(value, se, jnp.where(known[..., None], jnp.sort(ends, axis=-1), jnp.nan), status)

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import xarray as xr
 
+from jaxphase.rg.criticality import Phase
 from jaxphase.rg.families.flows import FOLLOWED, MAX_MISFIT, CouplingFlow, Estimate, FamilyFlow
 from jaxphase.rg.measured_flow import FlowKind
-from jaxphase.rg.criticality import Phase
 from jaxphase.words.grid import Grid
 from jaxphase.words.phrases import number, plural
 

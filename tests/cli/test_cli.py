@@ -10,6 +10,7 @@ import xarray as xr
 
 import jaxphase.sweep
 from jaxphase import cli
+from jaxphase.curves import curves_along
 
 SPEC = """
 [sweep]
@@ -28,7 +29,7 @@ order_parameter = "accuracy"
 
 @pytest.fixture(scope="module")
 def swept(apart, tmp_path_factory):
-    """Six curves of 12 sizes and 3 seeds, as in test_cli_curves.py and test_analysis.py: one program for all."""
+    """Six curves of 12 sizes and 3 seeds, as in test_cli_curves.py and test_judge.py: one program for all."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "small.toml").write_text(SPEC)
     return folder, apart("sweep", "small.toml", cwd=folder)
@@ -38,10 +39,11 @@ def test_a_sweep_leaves_everything_in_its_folder(swept):
     folder, result = swept
     assert result.returncode == 0, result.stderr
     names = {path.name for path in (folder / "small").iterdir()}
-    assert {"sweep.nc", "analysis.json", "curves.png", "phase_diagram.png", "spec.toml", "report.html"} <= names
+    results = {"sweep.nc", "analysis.json", "curves.nc", "spec.toml", "report.html"}
+    assert results | {"curves.png", "phase_diagram.png"} <= names
     assert "accuracy" in result.stdout and "linear-probe accuracy" in result.stdout
     report = json.loads((folder / "small" / "analysis.json").read_text())
-    assert report["schema"] == 2 and report["order_parameter"] == "accuracy"
+    assert report["schema"] == 3 and report["order_parameter"] == "accuracy"
 
 
 def test_resuming_a_finished_sweep_changes_no_number_and_no_page(here, swept):
@@ -122,7 +124,7 @@ def test_few_model_sizes_are_analyzed_along_data_sizes(here, monkeypatch, tmp_pa
     trained = xr.Dataset({"accuracy": (axes, np.zeros((5, 2, 1)))}, coordinates)
     judged = []
     monkeypatch.setattr(jaxphase.sweep, "run", lambda *_, **__: trained)
-    monkeypatch.setattr(cli.training, "judge", lambda data, *_: judged.append(data))
+    monkeypatch.setattr(cli.training, "judge", lambda data, _, along, *__: judged.append((data, along)))
     (tmp_path / "data.toml").write_text(
         SPEC.replace("[sweep]", "[sweep]\nsizes = [1500, 4000]\ndata_sizes = [20, 40, 80, 160, 320]")
     )
@@ -132,8 +134,8 @@ def test_few_model_sizes_are_analyzed_along_data_sizes(here, monkeypatch, tmp_pa
         "The analysis will be along data size: a curve along model size needs 5 sizes, and there are 2."
     )
     assert here("sweep", "data.toml", "--sizes", "1", "2", "3", "4", "5", cwd=tmp_path).stdout == ""
-    along_data, along_model = judged
-    assert along_data.params.values.tolist() == [20, 40, 80, 160, 320] and along_model is trained
+    assert all(data is trained for data, _ in judged) and [along for _, along in judged] == ["data_size", "model_size"]
+    assert curves_along(*judged[0]).x.values.tolist() == [20, 40, 80, 160, 320]
 
 
 def test_too_few_sizes_of_either_kind_are_refused_before_training(refused, tmp_path):

@@ -141,7 +141,10 @@ def test_without_critical_sizes_the_curves_are_counted(refused, tmp_path):
         (["others.csv", *ASKED, "--out", "."], ". exists: name another folder"),
         ([*ASKED], "paths are missing"),
         (["others.csv", *ASKED[2:]], "family is missing: choose from mlp, resnet, vit"),
-        (["others.csv", *ASKED, "--along", "data_size"], "no column model_size: give columns family, objective, model_size"),
+        (
+            ["others.csv", *ASKED, "--along", "data_size"],
+            "no column model_size: give columns family, objective, model_size",
+        ),
         (["others.csv", *ASKED, "--group-by", "data"], "has no name of its data"),
     ],
 )

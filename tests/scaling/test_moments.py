@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxphase.detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS
+from jaxphase.detect.status import Status
 from jaxphase.scaling import bimodality, binder_cumulant, susceptibility
 
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_judged_says_so_and_leaves_its_neighbors_alone(unchecked)
     broken[1], broken[2] = 1.0, np.nan
     for function in (susceptibility, functools.partial(binder_cumulant, about="mean"), bimodality):
         whole, result = function(outcomes), function(broken)
-        assert result.status.tolist() == [0, NOT_IDENTIFIED, TOO_FEW_POINTS, 0]
+        assert result.status.tolist() == [0, Status.NOT_IDENTIFIED, Status.TOO_FEW_POINTS, 0]
         for field, kept in zip(result, whole, strict=True):
             assert np.array_equal(np.asarray(field)[[0, 3]], np.asarray(kept)[[0, 3]])
     assert susceptibility(broken).value[1] == 0

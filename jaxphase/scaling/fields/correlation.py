@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from jaxphase.detect.status import NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.status import Status, answered, first_true
 from jaxphase.scaling.fields.samples import as_field, centered, jackknife, over_leading_axes, structure_factor
 
 
@@ -102,7 +102,7 @@ def _correlation(
         radial_distance=jnp.asarray(radial_distance, field.dtype),
         radial=radial,
         radial_se=radial_se,
-        status=first_true((few, TOO_FEW_POINTS), (~jnp.any(field != 0), NOT_IDENTIFIED)),
+        status=first_true((few, Status.TOO_FEW_POINTS), (~jnp.any(field != 0), Status.NOT_IDENTIFIED)),
     )
     return answered(result, ~few)
 

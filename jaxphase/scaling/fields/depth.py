@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, OK
+from jaxphase.detect.status import Status
 
 
 class DepthCorrelation(NamedTuple):
@@ -59,6 +59,6 @@ def _depth_correlation(chi: ArrayLike, error: ArrayLike) -> DepthCorrelation:
     marginal = rate == 0
     length = jnp.where(marginal, jnp.inf, 1 / jnp.where(marginal, 1, rate))
     open_sign = marginal | (jnp.abs(1 - chi) < 2 * chi_se)
-    status = jnp.where(known, jnp.where(open_sign, AT_BOUND, OK), NOT_IDENTIFIED).astype(jnp.int32)
+    status = jnp.where(known, jnp.where(open_sign, Status.AT_BOUND, Status.OK), Status.NOT_IDENTIFIED).astype(jnp.int32)
     length_se = jnp.where(jnp.isnan(chi_se), jnp.nan, jnp.square(length) * chi_se / jnp.where(known, chi, 1))
     return DepthCorrelation(jnp.where(known, length, jnp.nan), jnp.where(known, length_se, jnp.nan), status)

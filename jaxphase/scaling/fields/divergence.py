@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from jaxphase.detect.batched import as_curves
 from jaxphase.detect.least_squares import standard_errors
 from jaxphase.detect.points import count, distinct
-from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, answered, first_true
+from jaxphase.detect.status import Status, answered, first_true
 
 # A critical point outside the data is searched for up to this many ranges of the control away.
 _FARTHEST = 10.0
@@ -143,12 +143,12 @@ def _exponent(
         chi2=chi2,
         dof=dof,
         status=first_true(
-            ((dof < 1) | (distinct(place, weight) < 2 + fitted), TOO_FEW_POINTS),
-            (still | ~jnp.asarray(found), NOT_IDENTIFIED),
-            (fitted & (jnp.abs(center - 0.5) >= 0.99 * _FARTHEST), AT_BOUND),
+            ((dof < 1) | (distinct(place, weight) < 2 + fitted), Status.TOO_FEW_POINTS),
+            (still | ~jnp.asarray(found), Status.NOT_IDENTIFIED),
+            (fitted & (jnp.abs(center - 0.5) >= 0.99 * _FARTHEST), Status.AT_BOUND),
         ),
     )
-    return answered(result, result.status < NOT_IDENTIFIED)
+    return answered(result, result.status < Status.NOT_IDENTIFIED)
 
 
 def _amplitudes_and_nu(

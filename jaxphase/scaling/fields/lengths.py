@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from jaxphase.detect.status import AT_BOUND, NOT_IDENTIFIED, TOO_FEW_POINTS, first_true
+from jaxphase.detect.status import Status, first_true
 from jaxphase.scaling.fields.samples import as_field, centered, jackknife, over_leading_axes, structure_factor
 
 # The exponential length is fitted up to the lag at which C falls below this many standard errors.
@@ -80,7 +80,7 @@ def _lengths(
     shape = field.shape[1:]
     if min(shape) < 4:
         nan = jnp.full((), jnp.nan, field.dtype)
-        return CorrelationLengths(nan, nan, nan, nan, jnp.int32(TOO_FEW_POINTS))
+        return CorrelationLengths(nan, nan, nan, nan, jnp.int32(Status.TOO_FEW_POINTS))
     field, present, _ = centered(field)
     found = []
     for length in sorted(set(shape)):
@@ -113,7 +113,9 @@ def _lengths(
         exponential=jnp.where(known & (lost == 0), exponential, jnp.nan),
         exponential_se=jnp.where(known & (lost == 0), exponential_se, jnp.nan),
         status=first_true(
-            (few, TOO_FEW_POINTS), (constant | (lost > 0), NOT_IDENTIFIED), (single + at_bound > 0, AT_BOUND)
+            (few, Status.TOO_FEW_POINTS),
+            (constant | (lost > 0), Status.NOT_IDENTIFIED),
+            (single + at_bound > 0, Status.AT_BOUND),
         ),
     )
 
