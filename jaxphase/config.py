@@ -237,7 +237,15 @@ def read_toml(path: str | Path) -> tuple[SweepSpec, PhaseTransitionConfig]:
 
 
 def to_toml(spec: SweepSpec, config: PhaseTransitionConfig) -> str:
-    """Write spec and question as text that `read_toml` turns back into the same objects."""
+    """Write spec and question as text that `read_toml` turns back into the same objects.
+
+    Args:
+        spec: The models to train.
+        config: The question to answer.
+
+    Returns:
+        The TOML text.
+    """
     return tomli_w.dumps({"sweep": vars(spec), "phase_transition": vars(config)})
 
 

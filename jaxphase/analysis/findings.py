@@ -70,17 +70,17 @@ class Boundary(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one curve shows. Sizes are those that the curve goes over, in the unit of the dataset's `x`.
+    """What one curve shows. Sizes are those along the curve, in the unit of the dataset's `x`.
 
     Attributes:
         metric: Name of the metric.
-        group: The second size, which tells curves apart; None where there is none.
+        group: The second size, which tells curves apart; None without one.
         kind: The kind of the curve.
         critical_size: Size at the center of a transition; NaN without one, as are the next three.
         interval: Its 95 % interval.
         width: The range from 10 to 90 % of the change, in decades.
         bootstrap_se: Standard deviation of the center over resampled seeds, in decades.
-        delta_bic: Evidence for a transition over the best smooth curve (twice the log odds), negative against it.
+        delta_bic: Evidence for a transition over the best smooth curve (twice the log odds).
         bic: The evidence for each kind, by name.
         straight_line_p: P-value of a straight line in log size, against one change of slope.
         straight_line_rejected: Its Benjamini-Hochberg decision at 5 %, over all curves.
@@ -89,14 +89,14 @@ class Finding:
         parameters: Parameters of the fit of this kind: sizes in decades for a sigmoid, and for a power law
             `floor + amplitude * (size / reference) ** exponent`.
         points: Number of values.
-        sizes: Number of different sizes among them.
-        diverged: Number of models left out because they had diverged.
+        sizes: Number of different sizes.
+        diverged: Number of diverged models, which are left out.
         slope: The slope at each size; None with too few points.
         breaks: The breaks of a broken power law.
-        partner: The continuous metric that a thresholded one was compared with, "" if none.
+        partner: The continuous metric compared with a thresholded one, "" if none.
         mirage: Whether the jump is in the metric or in the models; None without a jump or a partner.
-        detectors: The result of every detector by the name of its function in `jaxphase.detect`; its x is log10 of the
-            size, and for power laws the size over `reference`.
+        detectors: The result of every detector, by its name in `jaxphase.detect`; x is log10 size, for power laws size
+            over `reference`.
     """
 
     metric: str

@@ -140,15 +140,15 @@ def delay(steps: ArrayLike, train: ArrayLike, validation: ArrayLike, *, key: Key
 def fit_time_law(sizes: ArrayLike, times: ArrayLike) -> TimeLaw:
     """Fit the exponent z of `t ~ size**z` by weighted least squares in logarithms.
 
-    A few seeds say little about their own spread, so that of ln t is taken to be the same at all sizes and pooled. The
-    law is tested by F = chi2 / dof, on its degrees of freedom and those of the spread.
+    A few seeds say little about their own spread, so the spread of ln t is taken to be the same at all sizes and
+    pooled. The law is tested by F = chi2 / dof, with its degrees of freedom and those of the spread.
 
     Args:
         sizes: Sizes, `[k]`.
         times: Times, `[k, seeds]`; those that are not positive and finite are left out.
 
     Returns:
-        A `TimeLaw`. Its kind is `NO_POWER_LAW`, with a NaN exponent, where the p-value is below 1 %, and
+        A `TimeLaw`. Its kind is `NO_POWER_LAW`, with a NaN exponent, where the p-value is below 0.01, and
         `TOO_FEW_SIZES`, with NaN everywhere, with fewer than three sizes or no size with two seeds.
 
     Raises:

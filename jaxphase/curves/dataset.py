@@ -1,7 +1,7 @@
-"""The labelled Dataset of what was measured, and the curves in it: over one axis, at one step, at the best rate.
+"""The labeled Dataset of what was measured, and its curves: over one axis, at one step, at the best learning rate.
 
-What a sweep or a reader gives has dims `(data_size?, size, seed, step?)`. What is analyzed has neutral axes, so that
-nothing downstream asks which size is which: `x`, over which curves go, and `group`, which tells curves apart.
+A sweep or a reader gives dims `(data_size?, size, seed, step?)`. An analysis works with neutral axes, so that no later
+function asks which size is which: curves go over `x`, and `group` tells curves apart.
 """
 
 from typing import Literal
@@ -68,7 +68,14 @@ def curves_along(data: xr.Dataset, along: Along = "model_size") -> xr.Dataset:
 
 
 def has_groups(curves: xr.Dataset) -> bool:
-    """Whether a second size tells curves apart."""
+    """Tell whether a second size tells curves apart.
+
+    Args:
+        curves: Curves with the axes `group` and `x`, from `curves_along`.
+
+    Returns:
+        False if the only group has no size.
+    """
     return bool(np.isfinite(curves.group).any())
 
 
@@ -128,7 +135,14 @@ def at_step(data: xr.Dataset, step: float | None = None) -> xr.Dataset:
 
 
 def metrics_of(data: xr.Dataset) -> tuple[str, ...]:
-    """Name the metrics: the variables of numbers over size and seed, and over nothing that a sweep does not have."""
+    """Name the metrics: the variables of numbers over size and seed whose other axes are those of a sweep.
+
+    Args:
+        data: A dataset of measurements, or curves from `curves_along`.
+
+    Returns:
+        Their names, in the order of the dataset.
+    """
     axes = {"group", "x", "seed", "step"} if "x" in data.dims else set(AXES)
     size = "x" if "x" in data.dims else "size"
     return tuple(
@@ -162,7 +176,18 @@ def check(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
 
 
 def check_form(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
-    """Check what `check` does, however few the sizes, as for learning curves."""
+    """Check everything that `check` does except the number of sizes; a learning curve needs only one.
+
+    Args:
+        data: Dims `(data_size?, size, seed, step?)` with the coordinate `params` along size.
+        source: The name of the dataset in messages.
+
+    Returns:
+        The same dataset.
+
+    Raises:
+        InputError: If a dimension or coordinate is missing, a size is not positive, or a metric has no value.
+    """
     for dim in ("size", "seed"):
         if dim not in data.dims:
             dims = ", ".join(map(str, data.dims)) or "none"

@@ -1,4 +1,4 @@
-"""Measured curves from a file: a sweep's result or anyone's own table, as one labelled Dataset."""
+"""Measured curves from a file: a sweep's result or anyone's own table, as one labeled Dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,29 +25,28 @@ def read(
 ) -> xr.Dataset:
     """Read measured curves from a file, or from a folder of runs.
 
-    Formats: `.nc` of a sweep; `.csv` with a header and a row for each model or step, or as Weights & Biases exports a
-    chart; `.jsonl` and `.ndjson`, one object for each measurement, nested names joined by dots; TensorBoard event files
-    (`*.tfevents.*`, scalars); a folder with such a file for each run.
+    Formats: `.nc` of a sweep; `.csv` with a header and a row per model or step, or exported by Weights & Biases;
+    `.jsonl` and `.ndjson`, one object per measurement, nested names joined by dots; TensorBoard event files
+    (`*.tfevents.*`, scalars); a folder with such a file per run.
 
     Args:
         path: The file or folder.
-        x: Column of model sizes, positive numbers such as 350000 or 125M. By default a column with a usual name, such
-            as params; then `by` and `group` are those called seed and data_size.
+        x: Column of model sizes, positive numbers such as 350000 or 125M; by default a column with a usual name, such
+            as params, with `by` and `group` seed and data_size.
         y: One column of values or several, by default all others that hold numbers.
         by: Column that tells repeated runs (seeds) of one size apart.
         group: Column of positive numbers, such as the data size, with one curve for each.
-        run: Pattern for the names of runs: `"gpt-{size}-seed{seed}"`, or a regular expression with named groups. The
-            groups size, seed and data_size become x, by and group. Runs that do not match are left out with a warning.
+        run: Pattern for the names of runs: `"gpt-{size}-seed{seed}"`, or a regular expression with the named groups
+            size, seed and data_size, which become x, by and group. Other runs are left out with a warning.
         time: Column of training steps, by default one with a usual name.
         step: Training step to read, by default the last of each run; "all" keeps an axis of steps.
 
     Returns:
-        A Dataset with dims `(data_size?, size, seed, step?)`, the sizes also as coordinate `params`. Values that are
+        A Dataset with dims `(data_size?, size, seed, step?)` and the sizes as coordinate `params`. Values that are
         missing or not finite are NaN.
 
     Raises:
-        InputError: If the file does not hold curves with five model sizes or data sizes; one size is enough with
-            `step="all"`.
+        InputError: If the file has no curves with five model sizes or data sizes; with `step="all"` one size is enough.
 
     Example:
         >>> data = jaxphase.read("runs/", run="gpt-{size}-seed{seed}", y="val/loss")

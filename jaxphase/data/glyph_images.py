@@ -31,11 +31,11 @@ BLOCK = 4096
 def glyphs(size: int = 16, train: int = 8192, probe: int = 1000, validation: int = 1000, seed: int = 0) -> Source:
     """Draw the 62 Latin letters and digits in 21 fonts.
 
-    Each row draws its character, font, shift (up to 1/16 of the side), scale (16 %), rotation (10 degrees) and shear
-    (0.15) uniformly at random; no two rows share them all. Rows 2 i and 2 i + 1 of every split show one character in
-    two different fonts. All fonts are in all splits, so validation has the distribution that is trained on. Pixels are
-    shifted and scaled by one mean and one standard deviation of the training images. Some characters are alike in some
-    fonts, such as I and l, but none in all.
+    Each row draws its character, font, shift (up to 1/16 of the side), scale (a factor of up to 1.16), rotation (10
+    degrees) and shear (0.15) uniformly at random; no two rows share them all. Rows 2 i and 2 i + 1 of every split show
+    one character in two different fonts. All fonts are in all splits, so validation has the distribution of the
+    training images. Pixels are shifted and scaled by one mean and one standard deviation of the training images. Some
+    characters look alike in some fonts, such as I and l, but no two in all fonts.
 
     Args:
         size: Side of an image in pixels, at least 8.

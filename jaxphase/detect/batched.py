@@ -37,21 +37,21 @@ def curve_detector(
     positions: Sequence[str] = (),
     at_once: int | None = None,
 ) -> Callable[[Callable[Concatenate[Array, Array, Array, ...], Result]], Detector[Result]]:
-    """Make a decorator that lifts a function of one curve over leading axes.
+    """Make a decorator that turns a function of one curve into a function of any number of curves.
 
-    The function gets `x`, `y` and `weight` `[n]` in rising x with the missing points last. A missing point has weight
-    0, the `x` of the last point present and the mean `y`; the other weights have mean one. Points of equal `x` are
-    ordered by `y`, so that no result depends on the order in which points were given, not even by rounding.
+    The function gets `x`, `y` and `weight` `[n]` in rising x, with the missing points last. A missing point has weight
+    0, the `x` of the last valid point and the mean `y`; the other weights have mean one. Points of equal `x` are
+    ordered by `y`, so that no result depends on the order of the points.
 
     Args:
-        static: Names of the options that are part of the program.
+        static: Names of the options that are fixed at compilation.
         choices: The legal values of such options, by name.
-        per_point: Names of result fields with one entry a point. They come back in the caller's order, NaN at missing
+        per_point: Names of result fields with one entry per point; they come back in the caller's order, NaN at missing
             points.
-        positions: Names of result fields that are the index of a point. They come back as indices in the caller's
+        positions: Names of result fields that are the index of a point, which come back as indices in the caller's
             order.
-        at_once: How many points, of all curves together, a CPU takes at a time; None takes all. A detector that passes
-            over its curves many times is faster on as many as fit into the cache.
+        at_once: How many points, of all curves together, a CPU processes at a time; None processes all. A detector that
+            passes over its curves many times is faster if they fit into the cache.
 
     Returns:
         A decorator from `(x, y, weight, *, options) -> NamedTuple` to a `Detector` with the same options.

@@ -1,4 +1,9 @@
-"""Cumulative sums of residuals about one level: does the level of y drift or jump along x?"""
+"""Cumulative sums of residuals about one level: does the level of y drift or jump along x?
+
+For a curve of one level, the "ols" sums of residuals divided by `s sqrt(n)` tend to a Brownian bridge, and the
+"recursive" sums of forecast errors to a Brownian motion. The "recursive" path depends on the direction in which the
+curve is read.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -50,9 +55,8 @@ def cusum(
         x: Positions, `[..., n]`. They only order the points; points of equal x enter together.
         y: Values, `[..., n]`; a value that is not finite is missing.
         weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
-        kind: "ols" sums residuals from the mean over `s sqrt(n)`, under the hypothesis a Brownian bridge, and the
-            statistic is the largest absolute value. "recursive" sums one-step-ahead forecast errors, a Brownian motion,
-            and the statistic is the largest ratio to the boundary `1 + 2 t`; from the right the path differs.
+        kind: "ols" sums residuals from the mean; the statistic is the largest absolute value of the sum. "recursive"
+            sums one-step-ahead forecast errors; the statistic is the largest ratio to the boundary `1 + 2 t`.
         null: "iid" simulates Gaussian noise once for all curves on one set of x, exact for any n. "limit" takes the
             limit of many points, which is conservative for few.
         key: A `jax.random` key; `jax.random.key(0)` if None.
@@ -60,7 +64,7 @@ def cusum(
 
     Returns:
         A `Cusum`. Its status is `NOT_IDENTIFIED` if y is constant, and `TOO_FEW_POINTS` with fewer than four points or
-        three different x; all floating numbers are then NaN.
+        three different x; all floating-point numbers are then NaN.
 
     Raises:
         ValueError: If an option has no legal value, or the shapes do not broadcast.

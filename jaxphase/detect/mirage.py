@@ -1,7 +1,13 @@
 """Is a jump of a metric in the models, or only in the metric? (Schaeffer, Miranda & Koyejo 2023, NeurIPS 36)
 
 A thresholded or otherwise nonlinear metric may jump while the models improve smoothly. Its continuous partner, the
-log-likelihood or Brier score of the same models, then passes the place of the jump smoothly; else it jumps there too.
+log-likelihood or Brier score of the same models, then changes smoothly at the jump. If the models themselves jump, so
+does the partner.
+
+The partner is modeled as a floor plus an amplitude times `(1 - share) * drift + share * jump`. The drift is a line or a
+power law of the sizes. The jump is a logistic. Its 10-90 % width lies between half the width of the jump of y and the
+greater of that width and a third of the data; its center is within 0.8 of its width from the center of y. All shares,
+drifts and jumps have the same prior probability; floor, amplitude and noise are integrated out.
 """
 
 from enum import IntEnum
@@ -77,24 +83,22 @@ class Mirage(NamedTuple):
 def mirage_test(x: ArrayLike, y: ArrayLike, partner: ArrayLike, *, weight: ArrayLike | None = None) -> Mirage:
     """Test for each jump of y whether its continuous partner, measured on the same models, jumps there too.
 
-    The partner is modeled as a floor plus an amplitude times `(1 - share) * drift + share * jump`. The drift is a line
-    or a power law of the sizes. The jump is a logistic whose 10-90 % width lies between half of y's and the greater of
-    y's and a third of the data, and whose center is within 0.8 of its width from y's. All shares, drifts and jumps are
-    equally likely beforehand; floor, amplitude and noise are integrated out. Error rates: see the page How verdicts are
-    made.
+    The partner is compared with a smooth drift, a jump, and mixtures of both; see the top of this file. Error rates:
+    see the page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
         y: The metric that jumps, `[..., n]`, such as accuracy or exact match.
         partner: A smooth metric of the same models, `[..., n]`, of either sign: cross-entropy, log-likelihood, Brier
-            score. A point may be missing in one of the two alone.
+            score. A point may be missing in only one of the two.
         weight: Relative inverse variances of both, `[..., n]`.
 
     Returns:
-        A `Mirage`: in the model if `probability` exceeds 0.9, in the metric below 0.1, else undecided; no jump where
-        `classify` finds no transition in y. The status is `NOT_IDENTIFIED` for a constant partner, of kind undecided;
-        kind and status are `TOO_FEW_POINTS` if y, or the partner of a y that jumps, has fewer than seven points or five
-        different x. In all these cases the numbers are NaN, except a center and width that are known.
+        A `Mirage`. The jump is in the model if `probability` exceeds 0.9, in the metric below 0.1, and undecided in
+        between; the kind is `NO_JUMP` where `classify` finds no transition in y. The status is `NOT_IDENTIFIED`, and
+        the kind undecided, for a constant partner. Kind and status are `TOO_FEW_POINTS` if y, or the partner of a y
+        that jumps, has fewer than seven points or five different x. In all these cases the numbers are NaN, except a
+        center and a width that are known.
 
     References:
         Schaeffer, Miranda & Koyejo (2023), NeurIPS 36.

@@ -1,4 +1,9 @@
-"""Power laws that change their exponent at a few places: a continuous broken line in log x and log y."""
+"""Power laws that change their exponent at a few places: a continuous broken line in log x and log y.
+
+For one break and for two, the F ratio against no break is divided by its 95 % point. The p-value compares the larger of
+both with the same number in simulated Gaussian noise. There are breaks if the p-value is at most 0.05, and two if F for
+the second exceeds its own 95 % point. Intervals are profiles of the sum of squares.
+"""
 
 import functools
 from typing import Literal, NamedTuple
@@ -82,15 +87,12 @@ def fit_piecewise_power_law(
     key: Key[Array, ""] | None = None,
     draws: int = 9999,
 ) -> PiecewisePowerLaw:
-    """Fit a continuous power law whose exponent changes at one or two places at most, by least squares in log y.
+    """Fit a continuous power law whose exponent changes at up to two places, by least squares in log y.
 
-    The fits with 0, 1 and 2 breaks are global optima. The p-value compares the larger of both F ratios, each divided by
-    its 95 % point, with those of simulated Gaussian noise, so that it is exact for any n. There are breaks if it is at
-    most 0.05, and two if F for the second exceeds its own 95 % point. Exponents, breaks and intervals suppose that this
-    number is right; intervals are profiles of the sum of squares.
-
-    A floor bends a curve in log-log without a break and shows as one: use `fit_broken_power_law` there. Error rates and
-    coverage: see the page How verdicts are made.
+    The fits with 0, 1 and 2 breaks are global optima, and the test against no break is exact for Gaussian noise and any
+    n; see the top of this file. Errors and intervals suppose that the number of breaks is right. A floor bends a curve
+    in log-log without a break and shows as one: use `fit_broken_power_law` there. Error rates and coverage: see the
+    page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, positive and not logged; other points are missing.
@@ -103,8 +105,8 @@ def fit_piecewise_power_law(
     Returns:
         A `PiecewisePowerLaw`. Its status is `AT_BOUND` if the interval of a break reaches the end of the data, where a
         break cannot be told from an outlier; `NOT_IDENTIFIED` for a jump between neighboring points, given as breaks at
-        both; `TOO_FEW_POINTS` with fewer than five points or four different x, with NaN throughout. Two breaks need
-        seven and six. Intervals have no derivatives.
+        both; `TOO_FEW_POINTS`, all NaN, with fewer than five points or four different x. Two breaks need seven and six.
+        Intervals have no derivatives.
 
     References:
         Hudson (1966), J. Am. Stat. Assoc. 61, 1097; Bai & Perron (1998), Econometrica 66, 47.

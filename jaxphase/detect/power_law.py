@@ -54,8 +54,8 @@ class PowerLaw(NamedTuple):
 def fit_power_law(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, floor: bool = True) -> PowerLaw:
     """Fit `y = floor + amplitude * x**exponent` to each curve by least squares in the units of y.
 
-    The amplitude is the value of the law at x = 1, far from most data: its standard error is often as large as itself,
-    and correlated with that of the exponent. Derivatives by x and y are those of the exact minimum.
+    The amplitude is the value of the law at x = 1, far from most data: its standard error is often as large as the
+    amplitude, and correlated with the error of the exponent. Derivatives by x and y are exact.
 
     Args:
         x: Positions, `[..., n]`, positive and not logged; points with `x <= 0` are missing.
@@ -65,9 +65,9 @@ def fit_power_law(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None
 
     Returns:
         A `PowerLaw`. Its status is `AT_BOUND` if the exponent is at the edge of the search, 20 per half range of ln x;
-        `NOT_IDENTIFIED` if y is constant, or a straight line in log x, or the amplitude at x = 1 overflows (without a
-        floor: if y is 0); `TOO_FEW_POINTS` with fewer than four points or three different x (without a floor three and
-        two). In the last two cases every number is NaN. A law that is lost in noise has status `OK` and large errors.
+        `NOT_IDENTIFIED`, all NaN, if y is constant or a straight line in log x, or the amplitude overflows (without a
+        floor: if y is 0); `TOO_FEW_POINTS`, all NaN, with fewer than four points or three different x (without a floor
+        three and two). A law that is lost in noise has status `OK` and large errors.
 
     Raises:
         ValueError: If the shapes do not broadcast.

@@ -1,4 +1,10 @@
-"""Exact segmentation: the best way to cut a curve into pieces, for every number of pieces, and how sure each cut is."""
+"""Exact segmentation: the best way to cut a curve into pieces, for every number of pieces, and how sure each cut is.
+
+Dynamic programming finds the best cuts. The number of breaks is the smallest one that no larger number improves on
+significantly: the ratio of the sums of squares is compared with its distribution for noise, corrected for the number of
+ways to place the breaks. The posterior probability of a break has a prior that expects one break; levels are normal
+about the mean of the curve with its standard deviation, and the noise variance is estimated.
+"""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -73,10 +79,8 @@ def segment(
 ) -> Segmentation:
     """Cut each curve into 1 to `max_breaks + 1` pieces with the least possible sum of squared errors.
 
-    Dynamic programming is exact. The number of breaks is the least that no larger number improves on significantly: the
-    ratio of sums of squares is compared with its distribution for noise, corrected for the number of ways to place the
-    breaks. A break is halfway between its two neighbors; points of one x stay together. The test is not robust to
-    autocorrelated noise; see `change_test`. Error rates: see the page How verdicts are made.
+    A break is halfway between its two neighbors; points of one x stay together. The test for the number of breaks is
+    not robust to autocorrelated noise; see `change_test`. Error rates: see the page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
@@ -85,12 +89,11 @@ def segment(
         max_breaks: The largest number of breaks.
         cost: A piece is a level ("constant") or its own straight line ("linear"); pieces are not joined.
         min_size: Least number of points in a piece.
-        posterior: False saves the time of `break_probability` and leaves it NaN. Its prior expects one break, levels
-            are normal about the mean of the curve with its standard deviation, and the noise variance is estimated.
+        posterior: False saves the time of `break_probability` and leaves it NaN.
 
     Returns:
         A `Segmentation`. Its status is `NOT_IDENTIFIED`, with no breaks, for a constant y (or a straight line for
-        "linear"), and `TOO_FEW_POINTS` if one break has no room; all floating numbers are then NaN.
+        "linear"), and `TOO_FEW_POINTS` if there is no room for a break; all floating-point numbers are then NaN.
 
     Raises:
         ValueError: If an option has no legal value, or the shapes do not broadcast.

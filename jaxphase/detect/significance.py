@@ -64,16 +64,16 @@ def change_test(
 ) -> ChangeTest:
     """Test each curve for one change at an unknown x, with a p-value that is right for few points.
 
-    The statistic is the largest F over the possible places. For Gaussian noise its distribution depends on x and weight
-    alone, so it is simulated once for all curves on one set of x. Error rates: see the page How verdicts are made.
+    The statistic is the largest F over the possible places. For Gaussian noise its distribution depends only on x and
+    weight, so it is simulated once for all curves on one set of x. Error rates: see the page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
         y: Values, `[..., n]`; a value that is not finite is missing.
         weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
-        change: "mean" compares two levels with one; "slope" a continuous line with one kink with a straight one.
-        null: "iid" is independent noise, exact for any n. "ar1" has the autocorrelation of the residuals about the best
-            change, corrected for its bias and not negative; points of one x are averaged first.
+        change: "mean" tests two levels against one; "slope" tests a line with one kink against a straight line.
+        null: "iid" is independent noise, exact for any n. "ar1" is autoregressive noise with the correlation of the
+            residuals; points of one x are averaged first.
         key: A `jax.random` key; `jax.random.key(0)` if None.
         draws: Number of simulated curves, by default 9,999 (iid) or 499 (ar1); a p-value is at least `1 / (draws + 1)`.
 
@@ -85,8 +85,7 @@ def change_test(
         ValueError: If an option has no legal value, or the shapes do not broadcast.
 
     References:
-        Andrews (1993), Econometrica 61, 821; Hansen (1996), Econometrica 64, 413, and (2000), 68, 575; Kendall (1954),
-        Biometrika 41, 403.
+        Andrews (1993), Econometrica 61, 821; Hansen (1996), Econometrica 64, 413, and (2000), 68, 575.
     """
     key = jax.random.key(0) if key is None else key
     draws = {"iid": 9999, "ar1": 499}.get(null) if draws is None else draws

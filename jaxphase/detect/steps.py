@@ -5,6 +5,11 @@ floor, the sum of two, exponential and stretched exponential decays (m and alpha
 `h / (1 + exp(-r ((t / t0)**q - 1) / q))`: for q = 1 the course of one mode of a linear network (Saxe et al. 2014), for
 q = 0 a logistic in ln t. Amplitudes are in closed form, and the rest is searched by variable projection (Golub &
 Pereyra 1973, SIAM J. Numer. Anal. 10, 413), adding one step at a time.
+
+The number of steps is the smallest one that no larger number improves on significantly: j steps more must reduce
+`n_free ln(sse)` by `j (3 ln n + 3)`, where `n_free = (n - fitted parameters) (1 - phi) / (1 + phi)` and phi is the
+correlation of the noise. Intervals of times are Wald intervals in ln t; for a step between two points the interval
+contains both.
 """
 
 from itertools import pairwise
@@ -89,12 +94,10 @@ class _Curve(NamedTuple):
 def fit_steps(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, max_steps: int = 4) -> Steps:
     """Find the steps of each learning curve, drops or rises, and how many of them can be told from noise.
 
-    A step is a change that first accelerates and then slows down, from 10 to 90 % within a factor of about 9 in time: a
-    power law or an exponential decay, which only slows down, is none. The number of steps is the least that no larger
-    one improves on significantly: j steps more must reduce `n_free ln(sse)` by `j (3 ln n + 3)`, where
-    `n_free = (n - fitted parameters) (1 - phi) / (1 + phi)` and phi is `noise_correlation`. So noise is Gaussian with
-    one variance, independent or autoregressive. A spike of two points or more is two steps. `analysis.find_plateaus`
-    says where the fitted curve rests. Error rates: see the page How verdicts are made.
+    A step is a change that first accelerates and then slows down, with most of it within a factor of about 9 in time; a
+    power law or an exponential decay only slows down and is no step. A spike of two points or more is two steps. The
+    noise is taken as Gaussian with one variance, independent or autoregressive. `analysis.find_plateaus` says where the
+    fitted curve rests. Error rates: see the page How verdicts are made.
 
     Args:
         x: Numbers of training steps, `[..., n]`, positive and not logged; points with `x <= 0` are missing.
@@ -103,9 +106,8 @@ def fit_steps(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, ma
         max_steps: The largest number of steps.
 
     Returns:
-        `Steps`; errors suppose that their number is right. `interval` is Wald's in ln t; for a step between two points
-        it contains both. The status is `NOT_IDENTIFIED`, with no steps, if y is constant, and `TOO_FEW_POINTS` with
-        fewer than 12 different x; all other numbers are then NaN.
+        `Steps`, with errors that suppose the number of steps to be right. The status is `NOT_IDENTIFIED`, with no
+        steps, if y is constant, and `TOO_FEW_POINTS` with fewer than 12 different x; all other numbers are then NaN.
 
     Raises:
         ValueError: If `max_steps` is no positive integer, or the shapes do not broadcast.

@@ -5,7 +5,14 @@ from jaxtyping import Array, Float, Int
 
 
 def index_of_largest(values: Float[Array, "*batch n"]) -> Int[Array, "*batch"]:
-    """`argmax` over the last axis: the first index of the largest value."""
+    """Find the first index of the largest value along the last axis, as `argmax` does.
+
+    Args:
+        values: Values, `[..., n]`.
+
+    Returns:
+        The indices, `[...]`.
+    """
     size = values.shape[-1]
     index = jnp.arange(size, dtype=values.dtype)
     top = jnp.max(values, axis=-1, keepdims=True)
@@ -13,7 +20,14 @@ def index_of_largest(values: Float[Array, "*batch n"]) -> Int[Array, "*batch"]:
 
 
 def largest(values: Float[Array, " n"]) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """The largest of values that are not negative, and the first index that has it up to rounding."""
+    """Find the largest of values that are not negative, and the first index that has it up to rounding.
+
+    Args:
+        values: Values, `[n]`.
+
+    Returns:
+        The value and its index.
+    """
     best = jnp.max(values)
     # A compiler may compute the values twice and round them differently.
     close = values >= best * (1 - 8 * jnp.finfo(values.dtype).eps)

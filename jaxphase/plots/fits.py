@@ -29,12 +29,30 @@ class Band(NamedTuple):
 
 
 def fitted(analysis: Analysis, finding: Finding, sizes: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " sizes"]:
-    """The fit of the verdict at some sizes; NaN where there are too few points for a verdict."""
+    """Evaluate the fit of a verdict at some sizes.
+
+    Args:
+        analysis: The analysis.
+        finding: One of its findings.
+        sizes: Sizes, `[sizes]`.
+
+    Returns:
+        The fitted values, `[sizes]`; NaN where there are too few points for a verdict.
+    """
     return fit_band(analysis, finding, sizes).value
 
 
 def fit_band(analysis: Analysis, finding: Finding, sizes: Float[np.ndarray, " sizes"]) -> Band:
-    """The fit of the verdict with its `confidence_band`, from the points of the analysis."""
+    """Evaluate the fit of a verdict at some sizes, with its `confidence_band` from the points of the analysis.
+
+    Args:
+        analysis: The analysis.
+        finding: One of its findings.
+        sizes: Sizes, `[sizes]`.
+
+    Returns:
+        The curve and its band; NaN where there are too few points for a verdict.
+    """
     values = values_of(analysis, finding)
     x, there = np.broadcast_to(sizes_of(analysis)[:, None], values.shape), np.isfinite(values)
     parameters = {"critical_size": finding.critical_size} if finding.kind == CurveKind.STEP else finding.parameters

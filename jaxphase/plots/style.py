@@ -155,7 +155,12 @@ def bars(
 
 
 def save(figure: "Figure", path: str | Path) -> None:
-    """Write a figure in the format of its path's ending: PNG with 200 dots per inch, or PDF with its fonts in it."""
+    """Write a figure in the format of its path's ending: PNG with 200 dots per inch, or PDF with its fonts in it.
+
+    Args:
+        figure: The figure.
+        path: The file, in a folder that exists.
+    """
     import matplotlib as mpl
 
     dated = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
@@ -164,14 +169,29 @@ def save(figure: "Figure", path: str | Path) -> None:
 
 
 def rendered(figure: "Figure") -> bytes:
-    """The bytes of a figure as PNG."""
+    """Render a figure as PNG.
+
+    Args:
+        figure: The figure.
+
+    Returns:
+        The bytes of the image.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
 
 def save_all(figures: Mapping[str, "Figure"], folder: str | Path) -> dict[str, bytes]:
-    """Write every figure as NAME.png and NAME.pdf to a folder that exists, and return the PNG images by name."""
+    """Write every figure as NAME.png and NAME.pdf.
+
+    Args:
+        figures: Figures by name.
+        folder: A folder that exists.
+
+    Returns:
+        The PNG images by name.
+    """
     images = {}
     for name, figure in figures.items():
         images[name] = rendered(figure)

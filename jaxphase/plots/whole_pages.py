@@ -107,12 +107,28 @@ def flow_pages(dataset: xr.Dataset, family: FamilyFlow) -> dict[str, "Figure"]:
 def write_figures(
     analysis: Analysis, folder: str | Path, dataset: xr.Dataset | None = None, times: TimeAnalysis | None = None
 ) -> dict[str, bytes]:
-    """Write `pages` as PNG and PDF to a folder that exists, and return the PNG images by name."""
+    """Write `pages` as PNG and PDF.
+
+    Args:
+        analysis: The analysis.
+        folder: A folder that exists.
+        dataset: The measurements, for learning curves; see `pages`.
+        times: What training time shows; see `pages`.
+
+    Returns:
+        The PNG images by name.
+    """
     return save_all(pages(analysis, dataset, times), folder)
 
 
 def write_flow_figures(dataset: xr.Dataset, family: FamilyFlow, folder: str | Path) -> None:
-    """Write `flow_pages` as PNG and PDF to a folder that exists."""
+    """Write `flow_pages` as PNG and PDF.
+
+    Args:
+        dataset: The renormalized models, from `jaxphase.rg.renormalize`.
+        family: Their flow, from `jaxphase.rg.follow`.
+        folder: A folder that exists.
+    """
     save_all(flow_pages(dataset, family), folder)
 
 

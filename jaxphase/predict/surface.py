@@ -3,12 +3,13 @@
     L(N, D) = E + A / N**a + B / D**b
 
 It is fitted as in approach 3 of Hoffmann et al. (2022, arXiv 2203.15556) to the logarithm of the loss, by the sum of
-Huber losses. Besiroglu et al. (2024, arXiv 2404.10102) show what went wrong there: the optimizer stopped early, since a
-tolerance meant for a sum was applied to an average, and the intervals were too narrow for so few runs.
+Huber losses. Their delta of 1e-3 makes this nearly the sum of absolute values, which outliers do not harm. Besiroglu et
+al. (2024, arXiv 2404.10102) show that the published fit was wrong: the optimizer stopped early, since a tolerance meant
+for a sum was applied to an average, and the intervals were too narrow for so few runs.
 
-Errors and intervals come from refits to cells drawn with replacement, a cell being all runs of one (N, D). To draw the
-S seeds within their cells would miss the error of the law and 1 / S of the variance of the seeds; to draw runs would
-count an error of the law, which the seeds of a cell share, S times over.
+Errors and intervals come from refits to cells drawn with replacement, a cell being all runs of one (N, D). Drawing the
+S seeds within their cells would miss the error of the law and 1 / S of the variance of the seeds. Drawing single runs
+would count S times an error of the law that all seeds of a cell share.
 """
 
 import functools
@@ -87,8 +88,7 @@ def fit_surface(
         data: Data D, `[..., n]`, in any unit. `allocate` takes it for all data trained on, in the unit of compute.
         loss: Losses L, `[..., n]`.
         error: Standard errors of the losses, `[..., n]`; only their ratios matter.
-        delta: Residual of ln L up to which the Huber loss is quadratic. The papers' 1e-3 is nearly the sum of absolute
-            values, which outliers do not harm; 1 is least squares.
+        delta: Residual of ln L up to which the Huber loss is quadratic; 1 is least squares.
         draws: Number of refits.
         key: Random key of the refits, `jax.random.key(0)` by default.
 

@@ -1,4 +1,15 @@
-"""How near a network is to the line between order and chaos."""
+"""How near a network is to the line between order and chaos.
+
+The index is the share of a squared difference of inputs that one layer keeps (for chi > 1, the inverse of its growth);
+over depth layers the share is index**depth. With `threshold = exp(-1 / depth)` a network is critical if signals stay
+correlated through all of its layers. As an index is at most 1, an index within one error of 1 is too low by up to that
+error.
+
+The spectral index is the same function of alpha - 1. It is 1 at alpha = 2, where eigenvalues fall as 1 / rank and their
+sum begins to diverge. It does not enter the phase: no length diverges at alpha = 2, a critical network may have no tail
+(ReLU of variance 2, untrained), and a network far from critical may have one. A minimum, mean or product of both
+indices would hide this.
+"""
 
 import enum
 from typing import NamedTuple
@@ -24,7 +35,7 @@ class Criticality(NamedTuple):
     Attributes:
         index: `min(chi, 1 / chi)`, 1 at criticality; NaN if chi is not positive or not finite.
         index_se: Its standard error.
-        phase: `Phase`; CRITICAL also where `index` is NaN.
+        phase: `Phase`; UNKNOWN where `index` is NaN.
         spectral: `min(alpha - 1, 1 / (alpha - 1))` of the exponent alpha of a spectrum's tail; NaN without a tail.
         spectral_se: Its standard error.
         status: `Status`; see `criticality_index`.
@@ -48,26 +59,19 @@ def criticality_index(
 ) -> Criticality:
     """Tell how near a network is to critical, by `index = exp(-|ln chi|) = min(chi, 1 / chi)`.
 
-    The index is 1 at chi = 1. It is the share of a squared difference of inputs that one layer keeps (for chi > 1, the
-    inverse of its growth), and index**depth is that of depth layers. With `threshold = exp(-1 / depth)` a network is
-    critical if signals stay correlated through all of its layers.
-
-    The spectral index is the same function of alpha - 1, with the exponent alpha of a spectrum's tail. It is 1 at
-    alpha = 2, where eigenvalues fall as 1 / rank and their sum begins to diverge. It enters neither index nor phase: no
-    length diverges at alpha = 2, a critical network may have no tail (ReLU of variance 2, untrained), and one far from
-    critical may have one. A minimum, mean or product of the two would hide this.
+    The index is 1 at chi = 1. The spectral index does the same for the tail of a spectrum, but enters neither index nor
+    phase. What both mean is at the top of this file.
 
     Args:
-        chi: Factor on squared differences, `[...]`.
+        chi: Factor by which a layer changes squared differences, `[...]`.
         chi_se: Its standard error, `[...]`; without it errors are NaN.
         alpha: Exponent of the tail of a spectrum, `[...]`, NaN where there is none.
         alpha_se: Its standard error, `[...]`.
         threshold: Lowest index of a critical network, between 0 and 1.
 
     Returns:
-        A `Criticality`. As an index is at most 1, within an error of 1 it is too low by up to that error. The status is
-        AT_BOUND if ln chi is within two errors of the threshold, so that the phase is open. Where chi is not positive
-        or not finite it is NOT_IDENTIFIED, the phase UNKNOWN and the rest NaN.
+        A `Criticality`. The status is AT_BOUND if ln chi is within two errors of the threshold, so that the phase is
+        open. Where chi is not positive or not finite the status is NOT_IDENTIFIED, the phase UNKNOWN and the rest NaN.
 
     Raises:
         ValueError: If threshold is not between 0 and 1.

@@ -1,9 +1,14 @@
 """The renormalization map linearized about a fixed point, by how fluctuations before and after a step correlate.
 
-Near a fixed point K* the couplings before and after a step obey K' - K* = T (K - K*). An eigenvalue b**y of T with
-y > 0 belongs to a direction in which a renormalization by the length b leads away from the fixed point, and y gives the
+Near a fixed point K* the couplings before and after a step obey K' - K* = T (K - K*). An eigenvalue b**y of T with y >
+0 belongs to a direction in which a renormalization by the length b leads away from the fixed point, and y gives the
 critical exponents (Wilson & Kogut 1974, Phys. Rep. 12, 75; Cardy 1996, Scaling and Renormalization in Statistical
 Physics, ch. 3).
+
+Operators are the sums over the system that the couplings multiply in the energy. As `d<S'_a> / dK_b = cov(S'_a, S_b)`,
+T solves `cov(S', S') T = cov(S', S)` (Swendsen 1979). The first few eigenvalues converge as more steps approach the
+fixed point and more operators are given, so compare several of both. With couplings, T solves the regression
+`T cov(K, K) = cov(K', K)`.
 """
 
 import functools
@@ -68,14 +73,10 @@ def linearized(
 ) -> Linearized:
     """Estimate the linearized map of one step from k quantities before and after it on the same samples.
 
-    With "operators" the quantities are the sums over the system that the couplings multiply in the energy (Swendsen
-    1979): as `d<S'_a> / dK_b = cov(S'_a, S_b)`, T solves `cov(S', S') T = cov(S', S)`. Operators of different symmetry
-    do not mix: give the even ones for y_t and the odd ones for y_h in separate calls. The first few eigenvalues
-    converge as more steps approach the fixed point and more operators are given, so compare several of both.
-
-    With "couplings" the samples are systems (trained networks) that differ a little in their couplings, and T solves
-    the regression `T cov(K, K) = cov(K', K)`. Errors in measuring K make this T too small; `measured_fixed_point`
-    corrects for them.
+    With "operators" the quantities are the terms of the energy. Operators of different symmetry do not mix: give the
+    even ones for y_t and the odd ones for y_h in separate calls. With "couplings" the samples are systems (trained
+    networks) whose couplings differ a little. Errors in measuring the couplings make this map too small;
+    `measured_fixed_point` corrects for them.
 
     Args:
         fine: Quantities before the step, `[..., samples, k]`, in the order in which they were drawn. A sample that is
@@ -88,8 +89,8 @@ def linearized(
 
     Returns:
         A `Linearized`; errors of eigenvalues are to first order. The status is NOT_IDENTIFIED if the largest eigenvalue
-        is not real and positive, or, with every number NaN, if a quantity is constant or follows from others. It is
-        TOO_FEW_POINTS, with NaN, if fewer than k + 2 samples are left without a block.
+        is not real and positive, or, all NaN, if a quantity is constant or depends linearly on others. It is
+        TOO_FEW_POINTS, all NaN, if fewer than k + 2 samples are left without a block.
 
     Raises:
         ValueError: If the shapes differ, or an option is not valid.

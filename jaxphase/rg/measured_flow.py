@@ -1,4 +1,17 @@
-"""The fixed point of a measured flow: whether there is one within the data, where, and the map linearized there."""
+"""The fixed point of a measured flow: whether there is one within the data, where, and the map linearized there.
+
+Each step of each member's mean gives a pair (K[n], K[n + 1]). The three quarters of the pairs nearest to the fixed
+point, with tricube weights, give `K' = K* + T (K - K*)`. Measuring errors of K[n] would make T too small, and so turn
+noise into a stable fixed point. Their contribution to the second moments is estimated from the seeds and subtracted
+(Fuller 1987).
+
+Errors come from a jackknife over the seeds of every member. They are widened by `sqrt(chi2 / dof)` if that exceeds one,
+and, because a map is curved, by the change of the fit if only the nearest two fifths of the steps are used.
+
+Three cautions. The exponent y of a fixed point that was only just found is too far from 0. Seeds that scatter over a
+curved part of the map shift K*. If K' depends on more than K, as when members obey different maps, only a large
+`chi2 / dof` shows it.
+"""
 
 import enum
 import math
@@ -72,11 +85,7 @@ def measured_fixed_point(
 ) -> MeasuredFixedPoint:
     """Find the fixed point of a flow that was measured on a family, by a local linear fit of K[n + 1] to K[n].
 
-    Each step of each member's mean gives a pair (K[n], K[n + 1]). The three quarters of them nearest to the fixed
-    point, with tricube weights, give `K' = K* + T (K - K*)`. Measuring errors of K[n] would make T too small, and so
-    turn noise into a stable fixed point: what they add to the second moments is known from the seeds and subtracted.
-    Errors come from a jackknife over the seeds of every member. They are widened by `sqrt(chi2 / dof)` if that exceeds
-    one, and by how far the fit moves if only the nearest two fifths of the steps are used, as a map is curved.
+    The fit, its errors and three cautions are described at the top of this file.
 
     Args:
         couplings: Couplings after 0, 1, ... steps, `[..., members, seeds, steps, k]`. Members start at different
@@ -87,13 +96,10 @@ def measured_fixed_point(
     Returns:
         A `MeasuredFixedPoint`. The kind is FIXED_POINT if all eigenvalues differ from 1 by three errors and the
         interval of K* lies within the measured K[n]. It is TRIVIAL if the interval holds the trivial couplings, and
-        they lie within the data or the members on average came twice as near to them. Else it is NOT_FOUND, the status
-        is NOT_IDENTIFIED and the numbers are NaN; so too if the members' means do not differ by more than their errors.
-        With fewer than three seeds of a member, or fewer than k + 2 steps, the status is TOO_FEW_POINTS.
-
-        Three cautions. The exponent y of a fixed point that was only just found is too far from 0. Seeds that scatter
-        over a curved part of the map shift K*. If K' depends on more than K, as when members obey different maps, only
-        a large `chi2 / dof` tells.
+        these lie within the data or the members' mean distance to them was at least halved. Otherwise, or if the
+        members' means do not differ by more than their errors, the kind is NOT_FOUND, the status NOT_IDENTIFIED and the
+        numbers are NaN. With fewer than three seeds of a member, or fewer than k + 2 steps, the status is
+        TOO_FEW_POINTS.
 
     Raises:
         ValueError: If a shape does not fit, or b is not greater than 1.

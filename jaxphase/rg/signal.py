@@ -203,11 +203,10 @@ def phase_diagram(
 ) -> PhaseDiagram:
     """Measure deep networks of `nnx.Linear` layers, each after an activation, as Flax initializes them.
 
-    Weights come from `nnx.initializers.variance_scaling(sigma_w**2, "fan_in", distribution)`, biases and inputs are
+    Weights come from `nnx.initializers.variance_scaling(sigma_w**2, "fan_in", distribution)`; biases and inputs are
     normal numbers, the inputs of variance 1. Everything is measured over the second half of the layers, where signals
-    have settled unless the point is critical. At finite width the theory of `mean_field` is right up to order
-    1 / width. Near a critical point correlations do not settle at any affordable depth, nor do variances there if the
-    activation is unbounded.
+    have settled. Near a critical point correlations do not settle at any affordable depth, nor do variances if the
+    activation is unbounded. The theory of `mean_field` is right up to order 1 / width.
 
     Args:
         activation: Elementwise JAX function.
@@ -222,7 +221,7 @@ def phase_diagram(
         at_once: Networks that are computed together.
 
     Returns:
-        A `PhaseDiagram`. Intervals take its errors times Student's factor for `seeds - 1` degrees of freedom.
+        A `PhaseDiagram`. Intervals use Student's t for `seeds - 1` degrees of freedom.
 
     Raises:
         ValueError: If there are too few seeds, samples or layers.
@@ -230,7 +229,7 @@ def phase_diagram(
     Example:
         >>> key = jax.random.key(0)
         >>> found = jaxphase.rg.phase_diagram(jnp.tanh, jnp.linspace(0.5, 2, 7), 0.1, width=256, depth=32, key=key)
-        >>> found.chi  # below one in the ordered phase, above one in the chaotic
+        >>> found.chi  # below one in the ordered phase, above one in the chaotic phase
     """
     if seeds < 2 or samples < 2 or depth < 4:
         raise ValueError(

@@ -4,6 +4,19 @@ A matrix is `[..., rows, columns]`. If it is padded, only its first `live_rows` 
 others are zeros, and the answers are those of the live part up to rounding. With p the shorter and n the longer side,
 the eigenvalues are those of the smaller covariance, `s**2 / n` for singular values s. Permuting rows or columns changes
 nothing. A constant mean is a direction of its own, so center activations first.
+
+Noise: the largest eigenvalue follows the law of Tracy and Widom (Johnstone 2001), taken as a gamma law (Chiani 2014).
+The variance comes first from the median and then from the matrix without its k outliers, which is noise of sides p - k
+and n - k (Kritchman & Nadler 2009). A spike in the covariance is counted if it is some way above the threshold sqrt(p /
+n) of Baik, Ben Arous & Peche (2005). Eigenvalues repel each other, so the distance for noise is about
+`(0.4 + 0.4 ln p) / p`, far below Kolmogorov's `1 / sqrt(p)`. Its p-value comes from a log-normal law fitted to
+simulations of p from 8 to 256.
+
+Tail: the start is the eigenvalue whose tail is nearest to its power law by the Kolmogorov-Smirnov distance, among 32
+lengths of the tail from 10 eigenvalues to all (Clauset, Shalizi & Newman 2009). A power law is a limit of the
+log-normal laws cut at the start, so their likelihood ratio tests it (del Castillo & Puig 1999); Vuong's test does not
+apply. The error is over bootstrap samples, in each of which the start is chosen anew, and supposes independent
+eigenvalues.
 """
 
 import functools
@@ -108,18 +121,13 @@ def marchenko_pastur(
     *,
     level: float = 0.01,
 ) -> MarchenkoPastur:
-    """Compare a spectrum with that of independent entries of mean 0 (Marchenko & Pastur 1967).
+    """Compare a spectrum with the one of a matrix of independent entries of mean 0 (Marchenko & Pastur 1967).
 
-    An outlier is an eigenvalue that exceeds the largest one of noise at the given level, by the law of Tracy and Widom
-    (Johnstone 2001), taken as a gamma law (Chiani 2014). The variance comes first from the median and then from the
-    matrix without its k outliers, which is noise of sides p - k and n - k (Kritchman & Nadler 2009). A spike in the
-    covariance is counted if it is some way above the threshold sqrt(p / n) of Baik, Ben Arous & Peche (2005).
-
-    Eigenvalues repel each other, so that the distance is about `(0.4 + 0.4 ln p) / p` for noise, far below Kolmogorov's
-    `1 / sqrt(p)`. Its p-value is by a log-normal law fitted to simulations of p from 8 to 256.
+    An outlier is an eigenvalue that exceeds the largest one of noise at the given level. How the noise is estimated is
+    at the top of this file.
 
     Args:
-        matrix: Matrices, `[..., rows, columns]`.
+        matrix: Matrices, `[..., rows, columns]`; p is the shorter side.
         live_rows: Number of rows that are no padding, `[...]`; None means all.
         live_columns: Number of columns that are no padding, `[...]`; None means all.
         level: Chance that noise has an outlier.
@@ -160,15 +168,10 @@ def spectral_exponent(
 ) -> PowerTail:
     """Estimate the exponent alpha of the tail of the density of eigenvalues, `density ~ eigenvalue**-alpha`.
 
-    alpha is the maximum-likelihood estimate from the eigenvalues above `start` (Hill 1975). The start is the eigenvalue
-    whose tail is nearest to its power law by the Kolmogorov-Smirnov distance, among 32 lengths of the tail from 10
-    eigenvalues to all (Clauset, Shalizi & Newman 2009). If eigenvalues fall as `rank**-a`, `alpha = 1 + 1 / a`; at
-    alpha = 2 their sum begins to diverge. The error is over bootstrap samples, in each of which the start is chosen
-    anew; it is that of independent eigenvalues. Where the power law sets in slowly alpha is biased towards the body,
-    which the error does not include.
-
-    A power law is a limit of the log-normal laws cut at the start, so that their likelihood ratio tests it (del
-    Castillo & Puig 1999); Vuong's test does not apply. A tail that is not rejected may still be no power law.
+    alpha is the maximum-likelihood estimate from the eigenvalues above `start` (Hill 1975). If eigenvalues fall as
+    `rank**-a`, `alpha = 1 + 1 / a`; at alpha = 2 their sum begins to diverge. Where the power law sets in slowly alpha
+    is biased toward the body, which the error does not include. A tail that is not rejected may still be no power law.
+    Start, test and error are described at the top of this file.
 
     Args:
         matrix: Matrices, `[..., rows, columns]`.

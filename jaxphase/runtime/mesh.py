@@ -28,7 +28,11 @@ class Machine(NamedTuple):
 
 
 def this_machine() -> Machine:
-    """Describe the devices at hand."""
+    """Describe the devices at hand.
+
+    Returns:
+        Their number, platform and memory.
+    """
     return Machine(jax.device_count(), jax.devices()[0].platform, device_memory())
 
 

@@ -128,18 +128,18 @@ def collapse(
         value: Measured value, `[points]`.
         error: Standard error of the value, `[points]`; by default the scatter about the collapse.
         observable: Integers from 0, `[points]`, for several observables that share critical and nu.
-        critical: Value at which the critical control is held.
-        nu: Value at which nu is held.
-        exponent: Value at which exponents are held, one or `[observables]`, NaN where free; 0 for a Binder cumulant.
-        corrections: Whether to allow for a correction to scaling, `size**-omega` times a second curve.
-        resamples: Number of fits to new noise that give the statistical covariance, or 0 for the curvature.
+        critical: Fixed critical control.
+        nu: Fixed nu.
+        exponent: Fixed exponents, one or `[observables]`, NaN where free; 0 for a Binder cumulant.
+        corrections: Whether to add a correction to scaling, `size**-omega` times a second curve.
+        resamples: Number of fits to new noise for the covariance, or 0 for the curvature.
         key: Key of that noise.
 
     Returns:
         A `Collapse`, computed on the host in double precision. The kind is TRANSITION if the curves collapse and
         sharpen; CROSSOVER if 1/nu exceeds 0 by less than three standard errors; NO_COLLAPSE if chi-squared exceeds
-        twice its degrees of freedom, the critical control lies outside the measured ones, or no fit has an optimum (NaN
-        then); NOT_ENOUGH_DATA, with NaN, for fewer than 12 points or three sizes over a factor of 2.
+        twice its degrees of freedom, the critical control lies outside the measured ones, or no fit has an optimum (all
+        NaN); NOT_ENOUGH_DATA, all NaN, for fewer than 12 points or three sizes over a factor of 2.
 
     Raises:
         ValueError: If the columns differ in shape, a size is not positive or an error is negative.

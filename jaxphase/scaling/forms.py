@@ -1,7 +1,13 @@
 """Which law does a quantity follow with size: a power, an exponential, a logarithm or a stretched exponential?
 
-All four are fitted in the units of the quantity itself and compared by one likelihood. None is favored by axes on which
-it happens to be a straight line (Clauset, Shalizi & Newman 2009, SIAM Rev. 51, 661, on what such lines are worth).
+    power law               y = constant + amplitude * x**exponent
+    exponential             y = constant + amplitude * exp(-x / length)
+    logarithmic             y = constant + amplitude * ln(x)
+    stretched exponential   y = constant + amplitude * exp(-(x / length)**exponent), exponent 0.1 to 5
+
+All four are fitted in the units of the quantity itself and compared by one likelihood, with Gaussian noise of unknown
+variance. None is favored by axes on which it happens to be a straight line (Clauset, Shalizi & Newman 2009, SIAM Rev.
+51, 661, on what such lines are worth).
 """
 
 from enum import IntEnum
@@ -97,15 +103,9 @@ class _Fitted(NamedTuple):
 def scaling_forms(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> ScalingForms:
     """Fit four laws by least squares in the units of y and compare them by BIC.
 
-    The laws, with Gaussian noise of unknown variance, are
-
-        power law               y = constant + amplitude * x**exponent
-        exponential             y = constant + amplitude * exp(-x / length)
-        logarithmic             y = constant + amplitude * ln(x)
-        stretched exponential   y = constant + amplitude * exp(-(x / length)**exponent), exponent 0.1 to 5
-
-    No change of the unit of x or y, nor a shift of y, changes their weights. Believe `kind` only where `decided` is
-    true. Error rates: see the page "Transition or crossover?".
+    The laws are a power law, an exponential, a logarithm and a stretched exponential, each with a constant. Their
+    weights do not depend on the units of x and y, nor on a shift of y. Believe `kind` only where `decided` is true.
+    Error rates: see the page "Transition or crossover?".
 
     Args:
         x: Sizes, times or distances, `[..., n]`, as they are (not logarithms); a point without a positive x is missing.
@@ -115,8 +115,8 @@ def scaling_forms(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None
     Returns:
         `ScalingForms`. If y is constant, or no law beats a constant by 2 in BIC, the kind is CONSTANT and the status
         NOT_IDENTIFIED. For fewer than seven points or five different x both are TOO_FEW_POINTS. All numbers are NaN
-        then. The status is AT_BOUND if the best law is at the edge of its search: an exponent of 20 per half the range
-        of ln x, or a length so far outside the data that no decay is seen.
+        then. The status is AT_BOUND if the best law is at the edge of its search: an exponent of 20 per half range of
+        ln x, or a length so far outside the data that no decay is seen.
 
     Raises:
         ValueError: If the shapes do not broadcast.

@@ -3,6 +3,10 @@
 There are two branches over the same controls: one with the control rising and one with it falling, or one from the
 ordered and one from the disordered start. At a first-order transition each branch stays in its phase up to its own
 spinodal.
+
+The width of the loop is the area between the mean branches over the height of the change,
+`integral of (up - down) / (first - last)`. Here first and last are the means of both branches at the lowest and the
+highest control, which should lie outside the loop.
 """
 
 from typing import NamedTuple
@@ -55,25 +59,22 @@ def hysteresis(
 ) -> Hysteresis:
     """Measure the loop of an observable between a rising and a falling control.
 
-    The width is the area between the mean branches over the height of the change, `integral of (up - down) /
-    (first - last)`. Here first and last are the means of both branches at the lowest and the highest control, which
-    should lie outside the loop. The p-value comes from exchanging seeds between the branches.
-
-    A continuous transition lags too where the control moves faster than the system relaxes: let the system come to
-    rest, or compare two speeds. Error rates: see the page "Transition or crossover?".
+    The width is in units of the control; the p-value comes from exchanging seeds between the branches. A continuous
+    transition lags too where the control moves faster than the system relaxes: let the system come to rest, or compare
+    two speeds. Error rates: see the page "Transition or crossover?".
 
     Args:
-        control: Control, `[controls]`, in any order.
+        control: Control, `[controls]`, in any order; the lowest and the highest should lie outside the loop.
         up: Observable while the control rises, `[controls, seeds]`. A value that is not finite is replaced by the mean
             of its branch there; a control without values in a branch is left out.
         down: Observable while it falls, `[controls, seeds]`; the number of seeds may differ.
-        tolerance: Widest loop that counts as none; by default a tenth of the mean distance of two controls, as a system
-            that is nearly at rest lags a little.
+        tolerance: Widest loop that counts as none; by default a tenth of the mean distance of two controls.
         key: Key of the exchanges.
 
     Returns:
-        A `Hysteresis`, computed on the host. The status is NOT_IDENTIFIED, with width NaN, if first and last do not
-        differ, and TOO_FEW_POINTS, with NaN, for fewer than four seeds in a branch or three controls.
+        A `Hysteresis`, computed on the host. The status is NOT_IDENTIFIED, with width NaN, if the observable does not
+        differ between the lowest and the highest control, and TOO_FEW_POINTS, with NaN, for fewer than four seeds in a
+        branch or three controls.
 
     Raises:
         ValueError: If the shapes do not match.

@@ -1,4 +1,9 @@
-"""Which universality class do measured exponents belong to, if any?"""
+"""Which universality class do measured exponents belong to, if any?
+
+Chi-squared uses the sum of the measured covariance and the covariance of the literature, over the exponents that a
+class defines. Look at `compatible` before believing `best`: large errors exclude little, and two classes may share
+exponents (beta/nu and gamma/nu are equal for the 2-D Ising and the 4-state Potts model).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -50,23 +55,21 @@ def identify_universality_class(
 ) -> Universality:
     """Compare measured exponents with every class in `CLASSES` by chi-squared, and check the scaling relations.
 
-    Chi-squared uses the sum of the measured covariance and that of the literature, over the exponents that a class
-    defines. Look at `compatible` before believing `best`: large errors exclude little, and two classes may share
-    exponents (beta/nu and gamma/nu are equal for the 2-D Ising and the 4-state Potts model).
+    Look at `compatible` before believing `best`: large errors exclude little, and two classes may share exponents.
 
     Args:
         exponents: Numbers by names in `EXPONENTS`. `nu_volume` is for systems whose size is a number of units N: d nu,
-            2 in mean field, 3 for mean-field percolation. gamma is the one of the fluctuations N var(m).
+            2 in mean field, 3 for mean-field percolation. gamma is the exponent of the fluctuations N var(m).
         covariance: Standard errors by name, for independent measurements, or the covariance matrix, `[k, k]`, in the
             order of the exponents.
-        dimension: Dimension of space if known, `math.inf` if all units interact. Only classes that exist in it are
-            compared: those of this dimension, and mean field at and above its upper critical dimension.
+        dimension: Dimension of space if known, `math.inf` if all units interact. Only classes of this dimension are
+            compared, and mean field at and above its upper critical dimension.
 
     Returns:
         A `Universality`, computed on the host. `best` is "none" if every p-value is below 0.05, and "not enough
-        exponents" if fewer than two have a finite positive error and do not repeat one another (as nu and 1/nu do).
-        If a relation has a p-value below 0.05, the exponents do not belong to one critical point, or their errors are
-        too small. Hyperscaling and the finite-size relation fail above the upper critical dimension unless written with
+        exponents" if fewer than two have a finite positive error and are independent (nu and 1/nu are one). If a
+        relation has a p-value below 0.05, the exponents do not belong to one critical point, or their errors are too
+        small. Hyperscaling and the finite-size relation fail above the upper critical dimension unless written with
         nu_volume.
 
     Raises:

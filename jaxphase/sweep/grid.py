@@ -60,7 +60,15 @@ def lanes_of(spec: SweepSpec, recipe: Recipe) -> list[Lane]:
 
 
 def distinct_sizes(spec: SweepSpec, recipe: Recipe) -> tuple[int, ...]:
-    """Keep one size for each width of the family: the one nearest to the parameter count of that width."""
+    """Keep one size for each width of the family: the one nearest to the parameter count of that width.
+
+    Args:
+        spec: The models to train.
+        recipe: How the family is built at each width.
+
+    Returns:
+        The sizes that are kept, in increasing order.
+    """
     count = _counter(recipe)
     nearest: dict[int, int] = {}
     for size in spec.sizes:

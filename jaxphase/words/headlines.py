@@ -62,7 +62,15 @@ def headline(analysis: Analysis) -> str:
 
 
 def verdict(analysis: Analysis, finding: Finding) -> str:
-    """Say the kind of one curve and where it changes, as a part of a sentence."""
+    """Say the kind of one curve and where it changes, as a part of a sentence.
+
+    Args:
+        analysis: The analysis.
+        finding: One of its findings.
+
+    Returns:
+        The phrase, such as "crossover (sigmoid) at 31,600 [29,000–34,500] parameters".
+    """
     unit = size_unit(analysis.dataset)
     if finding.kind == CurveKind.SIGMOID:
         return f"crossover (sigmoid) at {place(finding.critical_size, finding.interval)} {unit}"
@@ -73,7 +81,15 @@ def verdict(analysis: Analysis, finding: Finding) -> str:
 
 
 def remark(analysis: Analysis, finding: Finding) -> str:
-    """Say what limits a verdict: levels that were not reached, a metric that makes the jump, models that were lost."""
+    """Say what limits a verdict: levels that were not reached, a metric that makes the jump, models that diverged.
+
+    Args:
+        analysis: The analysis.
+        finding: One of its findings.
+
+    Returns:
+        The remarks, "" without any.
+    """
     remarks = []
     if finding.kind == CurveKind.SIGMOID:
         (smallest, largest), half = map(math.log10, size_range(analysis)), finding.width / 2

@@ -21,7 +21,14 @@ LAWS = {
 
 
 def learning_table(times: TimeAnalysis) -> Table:
-    """A row for each metric at each size: its steps with times and heights, its plateaus, and its half time."""
+    """Make a row for each metric at each size: its steps with times and heights, its plateaus, and its half time.
+
+    Args:
+        times: What training time shows.
+
+    Returns:
+        The table.
+    """
     headings = ("metric", "data size", "size", "steps", "times [95 %] (change)", "plateaus", "half time")
     rows = []
     for curve in times.curves:
@@ -44,7 +51,14 @@ def learning_table(times: TimeAnalysis) -> Table:
 
 
 def delay_table(times: TimeAnalysis) -> Table:
-    """How many times as long as training validation takes to learn, a row for each size."""
+    """Make a row for each size: how many times as long as training validation takes to learn.
+
+    Args:
+        times: What training time shows.
+
+    Returns:
+        The table.
+    """
     rows = []
     for entry in times.delays:
         found, (low, high) = entry.delay, entry.delay.interval
@@ -54,7 +68,14 @@ def delay_table(times: TimeAnalysis) -> Table:
 
 
 def law_table(times: TimeAnalysis) -> Table:
-    """The exponents of half times against size, where there were enough sizes to look for a power law."""
+    """Make a row for each exponent of half times against size, where enough sizes were measured.
+
+    Args:
+        times: What training time shows.
+
+    Returns:
+        The table.
+    """
     judged = [entry for entry in times.laws if entry.law.kind != TimeLawKind.TOO_FEW_SIZES]
     rows = []
     for entry in judged:

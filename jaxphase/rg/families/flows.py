@@ -135,7 +135,12 @@ def follow(dataset: xr.Dataset) -> FamilyFlow:
 
 
 def write_flow(family: FamilyFlow, path: str | Path) -> None:
-    """Write a flow to a JSON file: kinds and phases as words, a number that is not finite as null."""
+    """Write a flow to a JSON file: kinds and phases as words, a number that is not finite as null.
+
+    Args:
+        family: The flow, from `follow`.
+        path: The file.
+    """
     words = np.array([phase.name.lower() for phase in Phase])
     content = {
         "flows": [asdict(flow) for flow in family.flows],
@@ -146,7 +151,17 @@ def write_flow(family: FamilyFlow, path: str | Path) -> None:
 
 
 def read_flow(path: str | Path) -> FamilyFlow | None:
-    """Read a flow that `write_flow` has written; None without that file, InputError for another one."""
+    """Read a flow that `write_flow` has written.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The flow; None if there is no such file.
+
+    Raises:
+        InputError: If the file holds something else.
+    """
     stored = read_json(Path(path))
     if stored is None:
         return None

@@ -107,14 +107,14 @@ def renormalize(
         learning_rate: Learning rate of the models; needed if the sweep has several.
         rows: Number of training rows on which units are chosen and couplings measured.
         variants: How units are chosen, names in `VARIANTS`; couplings are those of the first.
-        progress: Called with what is being done and the share of all that is done.
+        progress: Called with the current task and the share of all work that is done.
 
     Returns:
         A Dataset with dimensions (size, seed, scale), scale being the number of halvings, and for some variables
         variant, reduction, layer and rank. It holds `params` and `width`; `loss`, `accuracy`, `probe_cross_entropy` and
         `mutual_information` on held-out rows, by variant; `kept` and `restored`, by reduction; and the fields of
-        `rg.Couplings`, by layer. Models that diverged are NaN. Sizes too narrow to be halved so often are left out, and
-        listed in the attribute `left_out`.
+        `rg.Couplings`, by layer. Models that diverged are NaN. Sizes too narrow to be halved so often are listed in the
+        attribute `left_out`.
 
     Raises:
         InputError: If there is no finished sweep, no model is wide enough, or an option is not valid.

@@ -1,7 +1,12 @@
 """Coarse-graining of a trained network into a smaller one of its family that runs.
 
 Units to keep, or directions of a residual stream, are chosen from activations on real rows. The next layer absorbs the
-linear map from them to the units that are gone, and a rescaling restores the mean and the variance of what is kept.
+linear map from the kept units to the dropped ones, and a rescaling restores the mean and the variance of what is kept.
+
+Behind a nonlinearity whole units are kept, by the interpolative decomposition of their activations (Chee et al. 2022).
+The residual stream of a transformer, for which RMSNorm makes any rotation a symmetry, is turned to its principal axes
+and cut (Ashkboos et al. 2024). Whole heads, and whole groups of channels of a residual network, are kept. A hidden
+layer of w units takes 2 n w**2 operations, as many as its forward pass.
 """
 
 from typing import NamedTuple, get_args
@@ -57,11 +62,7 @@ def coarse_grain(
 ) -> Coarse:
     """Make a model of the shape of `like` whose outputs are as near as possible to those of `fine`.
 
-    Behind a nonlinearity whole units are kept, by the interpolative decomposition of their activations (Chee et al.
-    2022). A transformer's stream, for which RMSNorm makes any rotation a symmetry, is turned to its principal axes and
-    cut (Ashkboos et al. 2024); of heads, and of groups of channels of a residual network, whole ones are kept.
-    The cost per hidden layer of w units is 2 n w**2 operations, as much as its forward pass. jit and vmap apply, over
-    models padded to one shape.
+    jit and vmap apply, over models padded to one shape. The method is described at the top of this file.
 
     Args:
         fine: An MLP, ResNet, Transformer or ViT of this library, padded or not.

@@ -4,6 +4,14 @@ Meshulam, Gauthier, Brody, Tank & Bialek (2019), Phys. Rev. Lett. 123, 178103 an
 large correlations, and so also those that are large by chance: measured in the samples that chose the pairs,
 independent units have alpha > 1 and mu > 0. Here the samples are split into two halves. Each half is measured in the
 clusters and along the eigenvectors that the other half has chosen, so that chance correlations do not count.
+
+In each step the units are paired greedily by correlation and summed; of an odd number one is dropped. Errors come from
+the jackknife over blocks, and from choosing the clusters again with half of the samples. Estimates are corrected for
+their bias of order 1 / samples.
+
+Single units follow no power law, so fits start at a smallest K. The largest clusters feel the finite size of the
+system, an error that is not included; for the critical Ising model it is on the page on renormalization in the
+documentation.
 """
 
 import functools
@@ -47,28 +55,28 @@ class Exponent(NamedTuple):
 class ClusterFlow(NamedTuple):
     """Observables of clusters of K = 1, 2, 4, ... units, `[..., levels]`, and their exponents, `[...]`.
 
-    Observables are means over clusters and NaN where there is no cluster; those ending in `_se` are standard errors.
+    Observables are means over clusters, NaN where there is no cluster. A name that ends in `_se` is a standard error.
 
     Attributes:
         size: Number K of units in a cluster, `[levels]`.
         clusters: Number of clusters.
-        variance: `M2(K) / M2(1)`, the variance of the sums over that of the units in them.
+        variance: `M2(K) / M2(1)`, the variance of the sums over that of the units.
         variance_se: Its standard error.
-        silence: `-ln P0`, with the probability P0 that every unit of a cluster is silent; NaN with fewer than 30 silent
-            clusters over all samples, or where silence is not defined.
+        silence: `-ln P0`, P0 being the probability that every unit of a cluster is silent; NaN if undefined or with
+            fewer than 30 silent clusters.
         silence_se: Its standard error.
         kurtosis: `<y**4> / <y**2>**2` of the sums y about their mean; 3 if they are Gaussian.
         kurtosis_se: Its standard error.
         time: Samples over which the autocorrelation of the sums falls by e; NaN unless samples are in order of time.
         time_se: Its standard error.
-        spectrum: Variances along the eigenvectors of the covariance within a cluster, `[..., levels, ranks]`, for
-            16 <= K <= largest.
+        spectrum: Variances along the eigenvectors of the covariance within a cluster, `[..., levels, ranks]`, for 16 <=
+            K <= largest.
         spectrum_se: Their standard errors, `[..., levels, ranks]`.
         alpha: Exponent of `variance ~ K**alpha`: 1 for independent units, 2 for units locked together.
         beta: Exponent of `silence ~ K**beta`.
         mu: Exponent of `spectrum ~ (rank / K)**-mu`, one for all K; 0 for independent units.
         z: Exponent of `time ~ K**z`.
-        omega: Exponent of `kurtosis - 3 ~ K**-omega`: 1 for independent units, 0 at a fixed point that is not Gaussian.
+        omega: Exponent of `kurtosis - 3 ~ K**-omega`: 1 for independent units, 0 at a non-Gaussian fixed point.
     """
 
     size: Int[Array, " levels"]
@@ -101,23 +109,18 @@ def cluster_flow(
 ) -> ClusterFlow:
     """Measure how clusters of paired units scale with their size.
 
-    In each step the units are paired greedily by correlation and summed; of an odd number one is dropped. Errors come
-    from the jackknife over blocks, and from choosing the clusters again with half of the samples. Estimates are
-    corrected for their bias of order 1 / samples.
-
-    Fits range over K from `smallest` to `largest`. Single units follow no power law, and the largest clusters feel the
-    finite size of the system; the error of this is not included. How far it matters for the critical Ising model is on
-    the page on renormalization in the documentation.
+    Units are paired greedily by correlation and summed, again and again. The errors do not include the finite size of
+    the system, which the largest clusters feel; see the top of this file.
 
     Args:
-        activations: Activations, `[..., samples, units]`, brought to one scale if units differ in scale, as sums follow
-            the largest. A sample that is not finite somewhere is missing; a unit that does not vary does not count.
+        activations: Activations, `[..., samples, units]`, brought to one scale if units differ in scale. A sample that
+            is not finite somewhere is missing; a unit that does not vary does not count.
         blocks: Number of blocks of consecutive samples, even. Every second one chooses the clusters for the others. A
             block should be longer than the autocorrelation time.
         smallest: Smallest size K in the fits.
         largest: Largest size K in the fits; None means an eighth of the units.
-        silent_at: A unit is silent up to this value. None means 0, if no activation is negative; with negative
-            activations silence is not defined then.
+        silent_at: A unit is silent up to this value. None means 0 if no activation is negative; otherwise silence is
+            not defined.
         time: Whether the samples are in order of time.
 
     Returns:

@@ -2,7 +2,19 @@
 
 Units that merely differ, units that share an input, and Gaussian units of the same covariance give power laws too
 (Morrell, Sederberg & Nemenman 2021, Phys. Rev. Lett. 126, 118302; Briguglio et al. 2025, arXiv:2507.23030). So every
-number comes with those of surrogates and with the differences.
+number comes with the same number for surrogates and with the difference.
+
+TRIVIAL: alpha is equal to that of the shuffled units, or the clusters become Gaussian (omega is above 1/4 by two
+errors, or their kurtosis is equal to that of the same-spectrum surrogate). Equal means within three errors that are at
+most 0.15 for alpha and 0.3 for the kurtosis. A Gaussian with a broad spectrum is trivial too, whatever its exponents.
+
+NON_TRIVIAL: alpha and kurtosis differ from those of these surrogates by three errors, omega is below 1/4 by two, and
+`relation = alpha - 1 - mu` is 0 within 0.1 and two errors. A critical point looks like this, but this is no proof of
+one.
+
+The relation: where clusters of all sizes are alike, the variance of a sum is K times the largest eigenvalue, `K**mu`.
+In a critical system in d dimensions `alpha - 1 = mu = (2 - eta) / d`. The relation is not 0 for an input that all units
+share (alpha 2, mu 0), nor away from the critical point.
 """
 
 import enum
@@ -75,16 +87,8 @@ def phenomenological(
 ) -> Phenomenological:
     """Compare exponents of clusters of activations with those of surrogates, and judge.
 
-    TRIVIAL: alpha is that of the shuffled units, or the clusters become Gaussian (omega is above 1/4 by two errors, or
-    their kurtosis is that of the same-spectrum surrogate). A Gaussian with a broad spectrum is trivial too, whatever
-    its exponents. Equal means within three errors that are at most 0.15 for alpha and 0.3 for the kurtosis.
-
-    NON_TRIVIAL: alpha and kurtosis differ from these by three errors, omega is below 1/4 by two, and
-    `relation = alpha - 1 - mu` is 0 within 0.1 and two errors. A critical point looks so, but this is no proof of one.
-
-    The relation: where clusters of all sizes are alike, the variance of a sum is K times the largest eigenvalue,
-    `K**mu`. In a critical system in d dimensions `alpha - 1 = mu = (2 - eta) / d`. It is not 0 for an input that all
-    units share (alpha 2, mu 0), nor away from the critical point.
+    TRIVIAL means that the activations flow to the Gaussian fixed point, NON_TRIVIAL that they do not. A critical point
+    is NON_TRIVIAL, but so may be other systems. The exact criteria are at the top of this file.
 
     Args:
         activations: Activations, `[..., samples, units]`, as in `cluster_flow`.
@@ -96,7 +100,8 @@ def phenomenological(
         time: Whether the samples are in order of time.
 
     Returns:
-        A `Phenomenological`. The kind is CANNOT_TELL if neither applies or a number is missing: mu takes 128 units.
+        A `Phenomenological`. The kind is CANNOT_TELL if neither kind applies or a number is missing; mu takes 128
+        units.
 
     Raises:
         ValueError: If the shape or an option is not valid.

@@ -1,4 +1,13 @@
-"""Second-moment and exponential correlation length of a field."""
+"""Second-moment and exponential correlation length of a field.
+
+Both come from the field summed over the other axis (zero momentum), are averages over the axes, and are corrected for
+the bias of the jackknife.
+
+The second-moment length is `sqrt(S(0) / S(k) - 1) / (2 sin(pi / L))` with the structure factor S at 0 and at k = 2 pi /
+L (Cooper, Freedman & Preston 1982). The exponential length is the one of `C(r) ~ exp(-r / length)`, with its mirror
+image on a ring, by weighted least squares. The fit starts at lag 1, or at lag 3 or 6 if that fit differs, and ends
+where C is lost in its error. Lag 0 holds independent noise and is not used.
+"""
 
 import functools
 import math
@@ -43,19 +52,14 @@ def correlation_lengths(
 ) -> CorrelationLengths:
     """Estimate the second-moment and the exponential correlation length of a field.
 
-    Both come from the field summed over the other axis (zero momentum), are averages over the axes, and are corrected
-    for the bias of the jackknife. If a field is not isotropic, give one axis as samples.
-
-    The second-moment length is `sqrt(S(0) / S(k) - 1) / (2 sin(pi / L))` with the structure factor S at 0 and at
-    k = 2 pi / L; 0 if its square is estimated negative. The exponential length is the one of `C(r) ~ exp(-r / length)`,
-    with its mirror image on a ring, by weighted least squares from lag 1, or from lag 3 or 6 if that fit differs, to
-    where C is lost in its error. Lag 0 holds independent noise and is not used.
+    If a field is not isotropic, give one axis as samples. The second-moment length is 0 if its square is estimated
+    negative. Both definitions are at the top of this file.
 
     Args:
         field: Samples, as in `connected_correlation`.
         axes: Number of axes of positions.
         periodic: Whether positions lie on a ring or torus; otherwise second_moment is NaN.
-        blocks: Number of blocks for the jackknife, at most one a sample.
+        blocks: Number of blocks for the jackknife, at most one per sample.
 
     Returns:
         `CorrelationLengths`. The status is AT_BOUND if the exponential length exceeds 10 axes, is below 0.15 positions
