@@ -73,30 +73,29 @@ class Finding:
     """What one curve shows. Sizes are those along the curve, in the unit of the dataset's `x`.
 
     Attributes:
-        metric: Name of the metric.
-        group: The second size, which tells curves apart; None without one.
-        kind: The kind of the curve.
-        critical_size: Size at the center of a transition; NaN without one, as are the next three.
+        metric: Its metric.
+        group: Its second size, or None.
+        kind: Its kind.
+        critical_size: Center of a transition; NaN without one, like the next three.
         interval: Its 95 % interval.
-        width: The range from 10 to 90 % of the change, in decades.
-        bootstrap_se: Standard deviation of the center over resampled seeds, in decades.
-        delta_bic: Evidence for a transition over the best smooth curve (twice the log odds).
-        bic: The evidence for each kind, by name.
-        straight_line_p: P-value of a straight line in log size, against one change of slope.
-        straight_line_rejected: Its Benjamini-Hochberg decision at 5 %, over all curves.
-        exponent: Exponent of a power law; NaN for other kinds.
+        width: 10-90 % width of the change, in decades.
+        bootstrap_se: Standard deviation of the center over seeds, in decades.
+        delta_bic: Twice the log odds of a transition against the best smooth curve.
+        bic: BIC of each kind, by name.
+        straight_line_p: p-value of a straight line against one change of slope.
+        straight_line_rejected: Its Benjamini-Hochberg decision at 5 %.
+        exponent: Exponent of a power law, or NaN.
         exponent_se: Its standard error.
-        parameters: Parameters of the fit of this kind: sizes in decades for a sigmoid, and for a power law
-            `floor + amplitude * (size / reference) ** exponent`.
+        parameters: Parameters of the fit of this kind; sizes are in decades for a sigmoid, and over `reference` for a
+            power law.
         points: Number of values.
-        sizes: Number of different sizes.
-        diverged: Number of diverged models, which are left out.
-        slope: The slope at each size; None with too few points.
-        breaks: The breaks of a broken power law.
-        partner: The continuous metric compared with a thresholded one, "" if none.
-        mirage: Whether the jump is in the metric or in the models; None without a jump or a partner.
-        detectors: The result of every detector, by its name in `jaxphase.detect`; x is log10 size, for power laws size
-            over `reference`.
+        sizes: Number of sizes.
+        diverged: Number of diverged models, left out.
+        slope: Slope at each size; None with too few points.
+        breaks: Breaks of a broken power law.
+        partner: The continuous metric that this one was compared with, or "".
+        mirage: Whether the jump is in the metric or the models; None without jump or partner.
+        detectors: Result of every detector by name; x is log10 size, for power laws size over `reference`.
     """
 
     metric: str

@@ -34,22 +34,22 @@ def analyze(
 ) -> Analysis:
     """Judge every metric against the logarithm of model size or data size.
 
-    Each group of curves (each data size, say) is judged by itself; all seeds are points of its curve. The interval of a
-    critical size covers both the 95 % interval of the fit and the one of a bootstrap over the seeds.
+    Each group (each data size, say) is judged by itself; all seeds are points of one curve. The interval of a critical
+    size covers the 95 % intervals of the fit and of a bootstrap over seeds.
 
     Args:
         data: Dims `(learning_rate?, data_size?, size, seed, step?)` with the coordinate `params` along size, from
             `jaxphase.sweep.run` or `jaxphase.read`. Of several learning rates, the best for each size counts.
         along: The size that curves go over, "model_size" or "data_size"; the other size tells curves apart.
-        order_parameter: The metric that headline, phase diagram and evidence are about; by default the one that the
-            sweep's spec names, else mutual_information, else the first.
+        order_parameter: The metric of headline, phase diagram and evidence; by default the one in the sweep's spec,
+            else mutual_information, else the first.
         partners: For each thresholded metric, such as accuracy, the continuous one that tells whether a jump is in the
             models; by default accuracy and probe_cross_entropy where both exist.
         step: The checkpoint to judge, by default the last. Models that have diverged by then are left out and counted.
 
     Returns:
         An `Analysis`. A curve that cannot be judged has the kind `CurveKind.TOO_FEW_POINTS`. Its evidence says whether
-        a change of the order parameter is a transition; this takes three groups or more.
+        a change of the order parameter is a transition, from three groups on.
 
     Raises:
         InputError: For a dataset without curves, or a metric or step that is not there.

@@ -25,28 +25,27 @@ def read(
 ) -> xr.Dataset:
     """Read measured curves from a file, or from a folder of runs.
 
-    Formats: `.nc` of a sweep; `.csv` with a header and a row per model or step, or exported by Weights & Biases;
-    `.jsonl` and `.ndjson`, one object per measurement, nested names joined by dots; TensorBoard event files
-    (`*.tfevents.*`, scalars); a folder with such a file per run.
+    Formats: `.nc` of a sweep; `.csv` with a header and a row per model or step, or from Weights & Biases; `.jsonl` and
+    `.ndjson`, one object per measurement; TensorBoard event files (`*.tfevents.*`, scalars); a folder with such a file
+    per run.
 
     Args:
         path: The file or folder.
-        x: Column of model sizes, positive numbers such as 350000 or 125M; by default a column with a usual name, such
-            as params, with `by` and `group` seed and data_size.
-        y: One column of values or several, by default all others that hold numbers.
-        by: Column that tells repeated runs (seeds) of one size apart.
-        group: Column of positive numbers, such as the data size, with one curve for each.
-        run: Pattern for the names of runs: `"gpt-{size}-seed{seed}"`, or a regular expression with the named groups
-            size, seed and data_size, which become x, by and group. Other runs are left out with a warning.
+        x: Column of model sizes, such as 350000 or 125M; by default one with a usual name, with `by` and `group` seed
+            and data_size.
+        y: Columns of values, by default all others that hold numbers.
+        by: Column that tells seeds of one size apart.
+        group: Column of positive numbers, such as data size, with one curve each.
+        run: Pattern for names of runs: `"gpt-{size}-seed{seed}"`, or a regular expression with named groups size, seed
+            and data_size, which become x, by and group. Other runs are left out with a warning.
         time: Column of training steps, by default one with a usual name.
-        step: Training step to read, by default the last of each run; "all" keeps an axis of steps.
+        step: Training step, by default the last of each run; "all" keeps them all.
 
     Returns:
-        A Dataset with dims `(data_size?, size, seed, step?)` and the sizes as coordinate `params`. Values that are
-        missing or not finite are NaN.
+        A Dataset with dims `(data_size?, size, seed, step?)` and coordinate `params`; missing values are NaN.
 
     Raises:
-        InputError: If the file has no curves with five model sizes or data sizes; with `step="all"` one size is enough.
+        InputError: If there are no curves with five model or data sizes; with `step="all"` one is enough.
 
     Example:
         >>> data = jaxphase.read("runs/", run="gpt-{size}-seed{seed}", y="val/loss")

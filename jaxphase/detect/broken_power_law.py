@@ -1,7 +1,8 @@
 """Smoothly broken power laws with a floor (Caballero, Gupta, Rish & Krueger 2023, arXiv 2210.14891).
 
-The sum of squares has many local minima, so the search starts from a grid in 64 groups and refines the best start of
-each group. The errors of the other parameters treat a parameter at the edge of the search as known.
+Residuals are taken in y and not, as in the paper, in log y, whose noise has no bound near the floor. The sum of squares
+has many local minima, so the search starts from a grid in 64 groups and refines the best start of each group. The
+errors of the other parameters treat a parameter at the edge of the search as known.
 """
 
 import math
@@ -69,9 +70,8 @@ def fit_broken_power_law(
 ) -> BrokenPowerLaw:
     """Fit a floor and a power law whose exponent changes smoothly at one or two places, by least squares in y.
 
-    Residuals are taken in y and not, as in the paper, in log y, whose noise has no bound near the floor. If the noise
-    grows with y, give `weight = 1 / y**2`. Derivatives by x and y are exact. Error rates: see the page How verdicts are
-    made.
+    If the noise grows with y, give `weight = 1 / y**2`. Derivatives by x and y are exact. Error rates: see the page How
+    verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, positive and not logged; points with `x <= 0` are missing.
@@ -81,10 +81,10 @@ def fit_broken_power_law(
 
     Returns:
         A `BrokenPowerLaw`. Its status is `AT_BOUND` if a parameter is at the edge of the search, usually a break
-        sharper than the points resolve or as wide as half of the data; the error of this parameter is NaN. It is
-        `NOT_IDENTIFIED` if a power law without a break fits as well, a 95 % interval is too wide, y is a straight line
-        in ln x, or b overflows; do not use the estimates then (NaN if y is constant). It is `TOO_FEW_POINTS`, all NaN,
-        with fewer than `4 + 3 n_breaks` points or `3 + 3 n_breaks` different x.
+        sharper than the points resolve; its error is NaN. It is `NOT_IDENTIFIED` if a power law without a break fits as
+        well, a 95 % interval is too wide, y is a straight line in ln x, or b overflows; do not trust the estimates then
+        (NaN if y is constant). It is `TOO_FEW_POINTS`, all NaN, with fewer than `4 + 3 n_breaks` points or
+        `3 + 3 n_breaks` different x.
 
     Raises:
         ValueError: If `n_breaks` is neither 1 nor 2, or the shapes do not broadcast.

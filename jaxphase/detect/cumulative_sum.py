@@ -48,17 +48,17 @@ def cusum(
 ) -> Cusum:
     """Test the hypothesis that each curve has one level, `y = constant + noise`.
 
-    A trend is a changing level too. The test is not robust to autocorrelated noise; see `change_test`. Error rates: see
-    the page How verdicts are made.
+    A trend changes the level too. Autocorrelated noise needs `change_test`. Error rates: see the page How verdicts are
+    made.
 
     Args:
-        x: Positions, `[..., n]`. They only order the points; points of equal x enter together.
+        x: Positions, `[..., n]`, which only order the points; equal x enter together.
         y: Values, `[..., n]`; a value that is not finite is missing.
         weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
         kind: "ols" sums residuals from the mean; the statistic is the largest absolute value of the sum. "recursive"
             sums one-step-ahead forecast errors; the statistic is the largest ratio to the boundary `1 + 2 t`.
-        null: "iid" simulates Gaussian noise once for all curves on one set of x, exact for any n. "limit" takes the
-            limit of many points, which is conservative for few.
+        null: "iid" simulates Gaussian noise, exact for any n. "limit" takes the limit of many points, which is
+            conservative for few.
         key: A `jax.random` key; `jax.random.key(0)` if None.
         draws: Number of simulated curves; a p-value is at least `1 / (draws + 1)`.
 

@@ -83,8 +83,8 @@ class Mirage(NamedTuple):
 def mirage_test(x: ArrayLike, y: ArrayLike, partner: ArrayLike, *, weight: ArrayLike | None = None) -> Mirage:
     """Test for each jump of y whether its continuous partner, measured on the same models, jumps there too.
 
-    The partner is compared with a smooth drift, a jump, and mixtures of both; see the top of this file. Error rates:
-    see the page How verdicts are made.
+    The partner is compared with a smooth drift, a jump, and mixtures of both; see the module `jaxphase.detect.mirage`.
+    Error rates: see the page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.

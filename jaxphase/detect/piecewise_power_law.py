@@ -89,10 +89,9 @@ def fit_piecewise_power_law(
 ) -> PiecewisePowerLaw:
     """Fit a continuous power law whose exponent changes at up to two places, by least squares in log y.
 
-    The fits with 0, 1 and 2 breaks are global optima, and the test against no break is exact for Gaussian noise and any
-    n; see the top of this file. Errors and intervals suppose that the number of breaks is right. A floor bends a curve
-    in log-log without a break and shows as one: use `fit_broken_power_law` there. Error rates and coverage: see the
-    page How verdicts are made.
+    The fits are global optima, and the test for breaks is exact for Gaussian noise. Errors and intervals suppose that
+    the number of breaks is right. A floor bends a curve in log-log without a break and shows as one: use
+    `fit_broken_power_law` there. Error rates and coverage: see the page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, positive and not logged; other points are missing.

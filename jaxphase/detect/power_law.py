@@ -54,8 +54,8 @@ class PowerLaw(NamedTuple):
 def fit_power_law(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, floor: bool = True) -> PowerLaw:
     """Fit `y = floor + amplitude * x**exponent` to each curve by least squares in the units of y.
 
-    The amplitude is the value of the law at x = 1, far from most data: its standard error is often as large as the
-    amplitude, and correlated with the error of the exponent. Derivatives by x and y are exact.
+    The amplitude is the value at x = 1, far from most data: its error is often as large, and correlated with the error
+    of the exponent. Derivatives by x and y are exact.
 
     Args:
         x: Positions, `[..., n]`, positive and not logged; points with `x <= 0` are missing.

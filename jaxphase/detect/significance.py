@@ -62,18 +62,17 @@ def change_test(
     key: Key[Array, ""] | None = None,
     draws: int | None = None,
 ) -> ChangeTest:
-    """Test each curve for one change at an unknown x, with a p-value that is right for few points.
+    """Test each curve for one change at an unknown x, with a p-value that is right even for few points.
 
-    The statistic is the largest F over the possible places. For Gaussian noise its distribution depends only on x and
-    weight, so it is simulated once for all curves on one set of x. Error rates: see the page How verdicts are made.
+    The statistic is the largest F over the possible places. Its distribution for Gaussian noise is simulated. Error
+    rates: see the page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
         y: Values, `[..., n]`; a value that is not finite is missing.
         weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
         change: "mean" tests two levels against one; "slope" tests a line with one kink against a straight line.
-        null: "iid" is independent noise, exact for any n. "ar1" is autoregressive noise with the correlation of the
-            residuals; points of one x are averaged first.
+        null: "iid" is independent noise, exact for any n. "ar1" is autoregressive, and averages points of one x first.
         key: A `jax.random` key; `jax.random.key(0)` if None.
         draws: Number of simulated curves, by default 9,999 (iid) or 499 (ar1); a p-value is at least `1 / (draws + 1)`.
 

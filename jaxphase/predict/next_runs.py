@@ -94,7 +94,7 @@ def recommend(
     """Find the sweeps that narrow the interval of a prediction most per operation.
 
     Candidates are all combinations of the conditions and seeds below. Their sizes are evenly spaced in the logarithm
-    over the 95 % interval of the candidate's own critical size and half a decade beyond.
+    over the 95 % interval of the candidate's own critical size and half a decade around it.
 
     Args:
         model: From `fit`.
@@ -106,11 +106,11 @@ def recommend(
         data_complexities: Complexities to choose from, by default the measured quartiles.
         model_sizes: Model sizes to choose from, by default four over the measured range.
         seeds: Numbers of seeds to choose from.
-        seeds_so_far: Seeds behind each measurement so far; a new one has the median error so far times
+        seeds_so_far: Seeds behind each measurement; a new one has the median error so far times
             `sqrt(seeds_so_far / seeds)`.
         n_sizes: Number of sizes of a sweep.
         passes: How often a sweep goes over its data.
-        max_flops: Most operations that a sweep may cost.
+        max_flops: Most operations of a sweep.
         min_gain: Least narrowing, as a share of the best sweep's narrowing.
         count: Most sweeps to return.
 

@@ -3,9 +3,10 @@
     L(N, D) = E + A / N**a + B / D**b
 
 It is fitted as in approach 3 of Hoffmann et al. (2022, arXiv 2203.15556) to the logarithm of the loss, by the sum of
-Huber losses. Their delta of 1e-3 makes this nearly the sum of absolute values, which outliers do not harm. Besiroglu et
-al. (2024, arXiv 2404.10102) show that the published fit was wrong: the optimizer stopped early, since a tolerance meant
-for a sum was applied to an average, and the intervals were too narrow for so few runs.
+Huber losses. Their delta of 1e-3 makes this nearly the sum of absolute values, which outliers do not harm. It is
+minimized from 36 starts. Besiroglu et al. (2024, arXiv 2404.10102) show that the published fit was wrong: the optimizer
+stopped early, since a tolerance meant for a sum was applied to an average, and the intervals were too narrow for so few
+runs.
 
 Errors and intervals come from refits to cells drawn with replacement, a cell being all runs of one (N, D). Drawing the
 S seeds within their cells would miss the error of the law and 1 / S of the variance of the seeds. Drawing single runs
@@ -79,23 +80,23 @@ def fit_surface(
 ) -> Surface:
     """Fit `L(N, D) = E + A / N**a + B / D**b` to the losses of many runs.
 
-    The sum of the Huber losses of `ln L - ln L(N, D)` is minimized from 36 starts. Coverage of the intervals: see
+    The sum of Huber losses of `ln L - ln L(N, D)` is minimized. Coverage of the intervals: see
     `experiments/allocation.json`.
 
     Args:
         params: Model sizes N, `[..., n]`, one entry per run. A run with a number that is not positive and finite is
-            missing; leading axes broadcast.
-        data: Data D, `[..., n]`, in any unit. `allocate` takes it for all data trained on, in the unit of compute.
+            missing.
+        data: Data D, `[..., n]`, in any unit; `allocate` needs the unit of compute.
         loss: Losses L, `[..., n]`.
         error: Standard errors of the losses, `[..., n]`; only their ratios matter.
-        delta: Residual of ln L up to which the Huber loss is quadratic; 1 is least squares.
+        delta: Residual up to which the Huber loss is quadratic; 1 is least squares.
         draws: Number of refits.
-        key: Random key of the refits, `jax.random.key(0)` by default.
+        key: Key of the refits, by default `jax.random.key(0)`.
 
     Returns:
         The surface. `status` is `AT_BOUND` if the interval of the floor reaches 0; `NOT_IDENTIFIED` (all NaN) if ln N
-        and ln D lie on a line, as with `D = 20 N` or a single budget, or another parameter reaches the edge of the
-        search; `TOO_FEW_POINTS` (all NaN) for fewer than six different (N, D), three N or three D.
+        and ln D lie on a line, as with `D = 20 N`, or another parameter reaches the edge of the search;
+        `TOO_FEW_POINTS` (all NaN) for fewer than six different (N, D), three N or three D.
 
     Raises:
         ValueError: If the shapes do not broadcast, or draws or delta cannot be used.

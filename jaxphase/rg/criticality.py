@@ -60,7 +60,7 @@ def criticality_index(
     """Tell how near a network is to critical, by `index = exp(-|ln chi|) = min(chi, 1 / chi)`.
 
     The index is 1 at chi = 1. The spectral index does the same for the tail of a spectrum, but enters neither index nor
-    phase. What both mean is at the top of this file.
+    phase. What both mean: see the module `jaxphase.rg.criticality`.
 
     Args:
         chi: Factor by which a layer changes squared differences, `[...]`.

@@ -79,12 +79,11 @@ def linearized(
     `measured_fixed_point` corrects for them.
 
     Args:
-        fine: Quantities before the step, `[..., samples, k]`, in the order in which they were drawn. A sample that is
-            not finite in `fine` or `coarse` is missing.
+        fine: Quantities before the step, `[..., samples, k]`, in the order drawn; a sample that is not finite is
+            missing.
         coarse: The same quantities after the step, `[..., samples, k]`.
         b: Length of the step, greater than 1.
-        blocks: Number of blocks of consecutive samples for the jackknife; a block should be longer than the
-            autocorrelation time.
+        blocks: Number of blocks of consecutive samples for the jackknife, each longer than the autocorrelation time.
         measured: What the quantities are.
 
     Returns:

@@ -85,11 +85,11 @@ def measured_fixed_point(
 ) -> MeasuredFixedPoint:
     """Find the fixed point of a flow that was measured on a family, by a local linear fit of K[n + 1] to K[n].
 
-    The fit, its errors and three cautions are described at the top of this file.
+    How the fit works, and three cautions: see the module `jaxphase.rg.measured_flow`.
 
     Args:
         couplings: Couplings after 0, 1, ... steps, `[..., members, seeds, steps, k]`. Members start at different
-            couplings (sizes, settings), seeds are repeats; a seed that is not finite at every step is missing.
+            couplings; a seed that is not finite at every step is missing.
         b: Length of one step, greater than 1.
         trivial: Couplings of the Gaussian fixed point, `[k]`; None means zero.
 

@@ -123,8 +123,8 @@ def marchenko_pastur(
 ) -> MarchenkoPastur:
     """Compare a spectrum with the one of a matrix of independent entries of mean 0 (Marchenko & Pastur 1967).
 
-    An outlier is an eigenvalue that exceeds the largest one of noise at the given level. How the noise is estimated is
-    at the top of this file.
+    An outlier is an eigenvalue that exceeds the largest one of noise at the given level. How the noise is estimated:
+    see the module `jaxphase.rg.spectrum`.
 
     Args:
         matrix: Matrices, `[..., rows, columns]`; p is the shorter side.
@@ -171,7 +171,7 @@ def spectral_exponent(
     alpha is the maximum-likelihood estimate from the eigenvalues above `start` (Hill 1975). If eigenvalues fall as
     `rank**-a`, `alpha = 1 + 1 / a`; at alpha = 2 their sum begins to diverge. Where the power law sets in slowly alpha
     is biased toward the body, which the error does not include. A tail that is not rejected may still be no power law.
-    Start, test and error are described at the top of this file.
+    Start, test and error: see the module `jaxphase.rg.spectrum`.
 
     Args:
         matrix: Matrices, `[..., rows, columns]`.

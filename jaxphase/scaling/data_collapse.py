@@ -119,30 +119,29 @@ def collapse(
 ) -> Collapse:
     """Find the critical control and the exponents for which curves of several sizes fall on one.
 
-    Each measurement is a row, in any order; one that is not finite is left out. Error rates: see the page "Transition
-    or crossover?".
+    Measurements that are not finite are left out. Error rates: see the page "Transition or crossover?".
 
     Args:
-        size: Size, `[points]`, in any unit.
-        control: Control, `[points]`; the logarithm of a number of parameters or samples.
+        size: Size, `[points]`.
+        control: Control, `[points]`; for numbers of parameters or samples their logarithm.
         value: Measured value, `[points]`.
         error: Standard error of the value, `[points]`; by default the scatter about the collapse.
-        observable: Integers from 0, `[points]`, for several observables that share critical and nu.
+        observable: Integers from 0, `[points]`, if several share critical and nu.
         critical: Fixed critical control.
         nu: Fixed nu.
         exponent: Fixed exponents, one or `[observables]`, NaN where free; 0 for a Binder cumulant.
-        corrections: Whether to add a correction to scaling, `size**-omega` times a second curve.
-        resamples: Number of fits to new noise for the covariance, or 0 for the curvature.
-        key: Key of that noise.
+        corrections: Whether to add `size**-omega` times a second curve.
+        resamples: Number of refits for the covariance; 0 takes the curvature.
+        key: Key of the refits.
 
     Returns:
         A `Collapse`, computed on the host in double precision. The kind is TRANSITION if the curves collapse and
-        sharpen; CROSSOVER if 1/nu exceeds 0 by less than three standard errors; NO_COLLAPSE if chi-squared exceeds
-        twice its degrees of freedom, the critical control lies outside the measured ones, or no fit has an optimum (all
-        NaN); NOT_ENOUGH_DATA, all NaN, for fewer than 12 points or three sizes over a factor of 2.
+        sharpen; CROSSOVER if 1/nu exceeds 0 by less than three errors; NO_COLLAPSE if chi-squared exceeds twice its
+        degrees of freedom, critical lies outside the controls, or no fit has an optimum (all NaN); NOT_ENOUGH_DATA, all
+        NaN, for fewer than 12 points or three sizes over a factor of 2.
 
     Raises:
-        ValueError: If the columns differ in shape, a size is not positive or an error is negative.
+        ValueError: If shapes differ, a size is not positive or an error is negative.
 
     Example:
         >>> found = jaxphase.scaling.collapse(size, control, value, error)

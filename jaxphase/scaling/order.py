@@ -42,22 +42,22 @@ class Order(NamedTuple):
         kind: `OrderKind`; see `transition_order`.
         center: Center of the change at each size, the pseudo-critical point, `[sizes]`; NaN without a change.
         center_se: Its standard error, `[sizes]`.
-        drift: Change of the center per unit of ln size.
+        drift: Change of the center per ln size.
         drift_interval: Its 95 % interval, `[2]`.
         width: Width of the change, `[sizes]`: from 10 to 90 % of a sigmoid, or of the rounded corner of an onset. For a
             step, the distance of the two controls around it.
         width_se: Its standard error, `[sizes]`; for a step a quarter of the width.
-        sharpening: Minus the change of ln width per unit of ln size; 1/nu of a transition of shape SIGMOID.
+        sharpening: Minus the change of ln width per ln size; 1/nu of a transition of shape SIGMOID.
         sharpening_interval: Its 95 % interval, `[2]`.
         peak: Largest variance over seeds, `[sizes]`.
         peak_se: Its standard error, `[sizes]`.
         peak_control: Control of that variance, `[sizes]`.
-        peak_growth: Change of ln peak per unit of ln size: 0 for two fixed peaks of outcomes, -1 for means of
-            independent units.
+        peak_growth: Change of ln peak per ln size: 0 for two fixed peaks of outcomes, -1 for means of independent
+            units.
         peak_growth_interval: Its 95 % interval, `[2]`.
         bimodal_p_value: p-value for one peak of the outcomes at peak_control, `[sizes]`; see `bimodality`.
         separation: Distance of two peaks there over their root mean square deviation, `[sizes]`.
-        judged: Index of the largest size whose change is resolved, -1 if none is.
+        judged: Index of the largest size whose change is resolved, or -1.
         shape: `ChangeShape` that was fitted.
     """
 

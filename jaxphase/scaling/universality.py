@@ -58,8 +58,8 @@ def identify_universality_class(
     Look at `compatible` before believing `best`: large errors exclude little, and two classes may share exponents.
 
     Args:
-        exponents: Numbers by names in `EXPONENTS`. `nu_volume` is for systems whose size is a number of units N: d nu,
-            2 in mean field, 3 for mean-field percolation. gamma is the exponent of the fluctuations N var(m).
+        exponents: Numbers by names in `EXPONENTS`. `nu_volume` is d nu, for systems whose size is a number of units N.
+            gamma is the exponent of the fluctuations N var(m).
         covariance: Standard errors by name, for independent measurements, or the covariance matrix, `[k, k]`, in the
             order of the exponents.
         dimension: Dimension of space if known, `math.inf` if all units interact. Only classes of this dimension are

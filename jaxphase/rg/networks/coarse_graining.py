@@ -62,7 +62,8 @@ def coarse_grain(
 ) -> Coarse:
     """Make a model of the shape of `like` whose outputs are as near as possible to those of `fine`.
 
-    jit and vmap apply, over models padded to one shape. The method is described at the top of this file.
+    jit and vmap apply, over models padded to one shape. The method: see the module
+    `jaxphase.rg.networks.coarse_graining`.
 
     Args:
         fine: An MLP, ResNet, Transformer or ViT of this library, padded or not.

@@ -55,24 +55,24 @@ class Exponent(NamedTuple):
 class ClusterFlow(NamedTuple):
     """Observables of clusters of K = 1, 2, 4, ... units, `[..., levels]`, and their exponents, `[...]`.
 
-    Observables are means over clusters, NaN where there is no cluster. A name that ends in `_se` is a standard error.
+    Observables are means over clusters, NaN without clusters; `_se` marks standard errors.
 
     Attributes:
         size: Number K of units in a cluster, `[levels]`.
         clusters: Number of clusters.
         variance: `M2(K) / M2(1)`, the variance of the sums over that of the units.
         variance_se: Its standard error.
-        silence: `-ln P0`, P0 being the probability that every unit of a cluster is silent; NaN if undefined or with
-            fewer than 30 silent clusters.
+        silence: `-ln P0`, P0 being the probability that every unit of a cluster is silent; NaN with fewer than 30
+            silent clusters.
         silence_se: Its standard error.
         kurtosis: `<y**4> / <y**2>**2` of the sums y about their mean; 3 if they are Gaussian.
         kurtosis_se: Its standard error.
-        time: Samples over which the autocorrelation of the sums falls by e; NaN unless samples are in order of time.
+        time: Samples over which their autocorrelation falls by e; NaN without order in time.
         time_se: Its standard error.
-        spectrum: Variances along the eigenvectors of the covariance within a cluster, `[..., levels, ranks]`, for 16 <=
-            K <= largest.
+        spectrum: Variances along the eigenvectors of a cluster's covariance, `[..., levels, ranks]`, for 16 <= K <=
+            largest.
         spectrum_se: Their standard errors, `[..., levels, ranks]`.
-        alpha: Exponent of `variance ~ K**alpha`: 1 for independent units, 2 for units locked together.
+        alpha: Exponent of `variance ~ K**alpha`: 1 for independent units, 2 for locked ones.
         beta: Exponent of `silence ~ K**beta`.
         mu: Exponent of `spectrum ~ (rank / K)**-mu`, one for all K; 0 for independent units.
         z: Exponent of `time ~ K**z`.
@@ -109,14 +109,12 @@ def cluster_flow(
 ) -> ClusterFlow:
     """Measure how clusters of paired units scale with their size.
 
-    Units are paired greedily by correlation and summed, again and again. The errors do not include the finite size of
-    the system, which the largest clusters feel; see the top of this file.
+    The errors do not include the finite size of the system, which the largest clusters feel.
 
     Args:
         activations: Activations, `[..., samples, units]`, brought to one scale if units differ in scale. A sample that
             is not finite somewhere is missing; a unit that does not vary does not count.
-        blocks: Number of blocks of consecutive samples, even. Every second one chooses the clusters for the others. A
-            block should be longer than the autocorrelation time.
+        blocks: Number of blocks of consecutive samples, even; a block should be longer than the autocorrelation time.
         smallest: Smallest size K in the fits.
         largest: Largest size K in the fits; None means an eighth of the units.
         silent_at: A unit is silent up to this value. None means 0 if no activation is negative; otherwise silence is

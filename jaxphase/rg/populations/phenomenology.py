@@ -88,7 +88,8 @@ def phenomenological(
     """Compare exponents of clusters of activations with those of surrogates, and judge.
 
     TRIVIAL means that the activations flow to the Gaussian fixed point, NON_TRIVIAL that they do not. A critical point
-    is NON_TRIVIAL, but so may be other systems. The exact criteria are at the top of this file.
+    is NON_TRIVIAL, but so may be other systems. The exact criteria: see the module
+    `jaxphase.rg.populations.phenomenology`.
 
     Args:
         activations: Activations, `[..., samples, units]`, as in `cluster_flow`.

@@ -53,7 +53,7 @@ def correlation_lengths(
     """Estimate the second-moment and the exponential correlation length of a field.
 
     If a field is not isotropic, give one axis as samples. The second-moment length is 0 if its square is estimated
-    negative. Both definitions are at the top of this file.
+    negative. Both definitions: see the module `jaxphase.scaling.fields.lengths`.
 
     Args:
         field: Samples, as in `connected_correlation`.
