@@ -1,4 +1,4 @@
-"""jaxphase: train whole families of models at once and tell phase transitions from crossovers and artefacts.
+"""jaxphase: train whole families of models at once and tell phase transitions from crossovers and artifacts.
 
 The public names are listed in `__init__.pyi`, where editors and type checkers read them too. Each is loaded when it is
 first used, so that importing jaxphase costs no more than importing jax.

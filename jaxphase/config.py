@@ -127,7 +127,7 @@ class PhaseTransitionConfig:
         training_steps_samples: Number of checkpoints.
         order_parameter: Name of the metric that the phase diagram and the headline verdict are about.
         renormalization_steps: How often a renormalization halves the models.
-        criticality_threshold: Criticality, below 1, from which on networks are called critical.
+        criticality_threshold: Lowest criticality index, below 1, of a network that is called critical.
 
     Raises:
         InputError: If a value cannot be used.
@@ -194,9 +194,9 @@ def log_space(low: int, high: int, samples: int) -> tuple[int, ...]:
     """Space whole numbers evenly in the logarithm.
 
     Args:
-        low: The first.
-        high: The last.
-        samples: How many.
+        low: The smallest number.
+        high: The largest number.
+        samples: How many numbers.
 
     Returns:
         The numbers in increasing order; fewer than `samples` where rounding makes neighbors equal.
@@ -213,7 +213,7 @@ def read_toml(path: str | Path) -> tuple[SweepSpec, PhaseTransitionConfig]:
             and `PhaseTransitionConfig`.
 
     Returns:
-        Spec and question; what the file does not name has its default.
+        Spec and question; a field that the file does not name has its default.
 
     Raises:
         InputError: If the file cannot be read, or if a key or value cannot be used.

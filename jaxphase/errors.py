@@ -1,8 +1,8 @@
-"""The one exception that means: what you gave cannot be used, and here is the remedy."""
+"""The one exception for input that cannot be used; its message names the remedy."""
 
 
 class InputError(ValueError):
     """Raised for unusable input; its message is one sentence naming the field, the value and the remedy.
 
-    The command line prints that sentence and leaves with exit code 2.
+    The command line prints that sentence and exits with code 2.
     """

@@ -33,7 +33,7 @@ class TransitionKind(IntEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Whether the change of one metric is a transition, and what that rests on.
+    """Whether the change of one metric is a transition, and the measurements that this rests on.
 
     Attributes:
         metric: The metric.
@@ -78,7 +78,7 @@ def transition_evidence(
     Returns:
         The evidence. The kind is `NONE` where nothing changes, and `UNDECIDED` with fewer than three groups.
     """
-    # One run of a size has no scatter; a second one that is missing says the same.
+    # One run of a size has no scatter; neither have two if one of them is missing.
     values = np.pad(values, ((0, 0), (0, 0), (0, max(2 - values.shape[2], 0))), constant_values=np.nan)
     susceptibility, binder, bimodality = (type(moment)(*map(np.asarray, moment)) for moment in _moments(values))
     order = collapse = None

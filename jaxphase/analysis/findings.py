@@ -162,10 +162,11 @@ class Analysis:
         """Give a row for each finding, in their order.
 
         Returns:
-            A DataFrame with the columns metric; order_parameter, whether it is that; along, "model_size" or
-            "data_size"; a column named after the other size, NaN where there is none; then the fields of `Finding` of
-            that name. critical_low and critical_high are the ends of its interval; steepest, steepest_low and
-            steepest_high those of its slope. Kinds are words, empty where there is nothing to say.
+            A DataFrame with the columns metric; order_parameter, true if it is the order parameter; along, "model_size"
+            or "data_size"; a column named after the other size, NaN where there is none; then the fields of `Finding`
+            of that name. critical_low and critical_high are the ends of its interval; steepest, steepest_low and
+            steepest_high are the steepest size of its slope and its interval. Kinds are words; a kind that does not
+            apply is empty.
         """
         from pandas import DataFrame
 

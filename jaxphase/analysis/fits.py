@@ -28,7 +28,7 @@ class Fits(NamedTuple):
     bootstrap: detect.Bootstrap
 
 
-# The result type of each detector. A kept program names them, and stored analyses are read back into them.
+# The result type of each detector. A cached program names them, and stored analyses are read back into them.
 RESULTS: dict[str, Any] = dict(Fits.__annotations__)
 
 for _result in (Fits, *RESULTS.values()):

@@ -20,7 +20,7 @@ from jaxphase.detect import CurveKind, MirageKind, Status
 from jaxphase.detect.distributions import student_t_975
 from jaxphase.errors import InputError
 
-# Metrics of a sweep that are thresholded, and the continuous ones that the same readout gives.
+# Thresholded metrics of a sweep, and the continuous metrics of the same readout.
 PARTNERS = {"accuracy": "probe_cross_entropy"}
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-# A plateau is level to this many times the noise, has as many points, and moves on by so much on either side.
+# A plateau is level to this many times the noise, has as many points, and moves on by this much on either side.
 _LEVEL, _LEAST, _MOVES = 2.0, 3, 5.0
 
 
@@ -37,7 +37,7 @@ def find_plateaus(steps: ArrayLike, values: ArrayLike, noise: float) -> tuple[Pl
         noise: Standard deviation of the points about the curve.
 
     Returns:
-        The plateaus in the order of time, of two that overlap the longer one. How often they are found and missed: see
+        The plateaus in the order of time; of two that overlap, the longer one. How often they are found and missed: see
         the page How verdicts are made.
 
     Raises:

@@ -74,7 +74,7 @@ def half_time(steps: ArrayLike, values: ArrayLike) -> Float[np.ndarray, "..."]:
     """Time at which half of the change of a curve is done, by linear interpolation in ln(step).
 
     The change goes from the mean of the first three points to the mean of the last three. The curve crosses the middle
-    between two neighboring points; of all such pairs the one is taken that leaves the fewest points on the wrong side.
+    between two neighboring points; of all such pairs, the one that leaves the fewest points on the wrong side is taken.
 
     Args:
         steps: Training steps, `[n]`; those that are not positive are left out.
@@ -190,7 +190,7 @@ def _half_time(steps: Float[np.ndarray, " n"], curve: Float[np.ndarray, " n"]) -
     if len(y) < 6:
         return np.nan
     change = y[-3:].mean() - y[:3].mean()
-    # The median of |N(0, 3/2)|, which a point is from the mean of its neighbours in units of the noise.
+    # The median of |N(0, 3/2)|, the distance of a point from the mean of its neighbors in units of the noise.
     noise = np.median(np.abs(y[1:-1] - (y[2:] + y[:-2]) / 2)) / 0.8261
     # A curve that is constant up to the rounding of float32 has no change.
     if not abs(change) > max(_CHANGE * noise, 1e-6 * np.abs(y).max()):

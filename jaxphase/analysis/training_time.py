@@ -111,8 +111,8 @@ class TimeAnalysis:
 def analyze_time(dataset: xr.Dataset, metric: str | None = None) -> TimeAnalysis:
     """Find steps, plateaus, delays and laws of time in learning curves.
 
-    Steps are looked for in the mean over seeds, which smears steps that come at different times; half times are those
-    of each seed.
+    Steps are found in the mean over seeds, which smears steps that come at different times; half times are measured for
+    each seed.
 
     Args:
         dataset: Dims `(learning_rate?, data_size?, size, seed, step)` with the coordinates `params` and `step`, of a

@@ -48,7 +48,7 @@ class Condition:
 
 
 class Advice(NamedTuple):
-    """What `jaxphase predict` found, see the functions of `jaxphase.predict`.
+    """What `jaxphase predict` found; see the functions of `jaxphase.predict`.
 
     Attributes:
         model: The regression of critical sizes.
@@ -105,10 +105,11 @@ def predict(
             low and high (its 95 % interval).
         condition: The models whose critical size is predicted.
         along: The kind of critical size: of models in parameters, of data in rows, or of training in steps.
-        group_by: The kinds of groups whose critical sizes differ; each group is also predicted from the others, which
-            shows the true error.
-        metric: Whose transitions to take, by default the order parameter of each sweep.
-        prior: Center families and objectives on nothing, or on the article's table, which rests on no measurement.
+        group_by: The factors whose levels have different critical sizes. Each level is also predicted from the others,
+            which shows the true error.
+        metric: The metric whose transitions are used, by default the order parameter of each sweep.
+        prior: Center families and objectives on zero (none), or on the table of the source article, which rests on no
+            measurement.
         max_flops: Floating-point operations that a recommended sweep may cost at most (6 for each parameter, sample and
             pass).
         passes: How often a recommended sweep goes over its data, times the tokens of a sample.
@@ -149,8 +150,8 @@ def allocate(
         data: The column of data trained on, such as tokens; for a sweep.nc "seen" (the default), samples seen by each
             checkpoint, or "data_size", the number of different samples.
         loss: The column of losses; for a sweep.nc a metric, by default val_loss.
-        compute: Floating-point operations to divide, by default the quartiles of what the runs took, and ten times the
-            most.
+        compute: Floating-point operations to divide, by default the quartiles of the compute of the runs, and ten times
+            the largest.
         out: New folder for allocation.json and figures, by default none.
     """
     folder = shared.new(out) if out else None

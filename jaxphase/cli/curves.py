@@ -39,7 +39,7 @@ def analyze(
         along: Look for a critical model size at each data size, or for a critical data size at each model size. Data
             sizes are those of a sweep, or the column named with --group.
         order_parameter: The metric that the headline and the phase diagram are about.
-        partner: METRIC=OTHER names for a thresholded metric (accuracy) the continuous one (a log-likelihood) that tells
+        partner: METRIC=OTHER: a thresholded metric (accuracy) and the continuous one (a log-likelihood) that tells
             whether a jump is in the models; by default accuracy=probe_cross_entropy in a sweep.
         out: New folder for results; by default the name of the file with -analysis.
     """
@@ -57,13 +57,13 @@ def times(
     metric: Name = None,
     out: New = None,
 ) -> None:
-    """Look along training: steps and plateaus of curves, the delay of validation, and how times grow with the size.
+    """Find steps and plateaus of learning curves, the delay of validation, and how times grow with size.
 
     Args:
         file: sweep.nc, JSON lines, an export of Weights & Biases, a TensorBoard file, a folder of runs, or a CSV with a
             row for each training step. The log of a single run needs no --x.
         columns: The columns of a file that is not a sweep.nc.
-        metric: One metric alone.
+        metric: The only metric to look at, by default all.
         out: New folder for times.json and figures, by default none.
     """
     data = columns.read(file, "all")
@@ -94,10 +94,10 @@ def times(
 
 
 def report(folder: File, *, out: New = None) -> None:
-    """Write one HTML page, to read, print and pass on, on everything that a folder of results holds.
+    """Write one HTML page on everything in a folder of results.
 
     Args:
-        folder: What jaxphase sweep, analyze or rg has written.
+        folder: A folder that jaxphase sweep, analyze or rg has written.
         out: New file; by default report.html in that folder.
     """
     shared.start_jax()
@@ -140,7 +140,7 @@ def judge(
 
 
 def _drawn(data: "xr.Dataset", found: "TimeAnalysis") -> "dict[str, Figure]":
-    """Learning curves of every metric, their times against size where two are known, and the delays there are."""
+    """Learning curves of every metric, times of at least two sizes against size, and the delays, if any."""
     from jaxphase.analysis import DelayKind
     from jaxphase.plots import delays, learning_curves, learning_times
     from jaxphase.plots.style import figure_of

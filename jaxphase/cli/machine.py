@@ -1,4 +1,4 @@
-"""Commands about the machine: whether it computes what it should, and what is on it."""
+"""Commands about the machine: whether it computes correctly, and what is installed on it."""
 
 import sys
 import time
@@ -11,13 +11,13 @@ from jaxphase.cli import shared
 
 
 def validate(*, large: bool = False, seed: int = 0) -> None:
-    """Simulate systems whose transitions are known exactly, and print what is recovered beside the exact answers.
+    """Simulate systems with exactly known transitions, and print the recovered numbers beside the exact ones.
 
-    Leaves with exit code 1 if a number is more than four standard errors off or a verdict is wrong.
+    Exits with code 1 if a number is more than four standard errors off or a verdict is wrong.
 
     Args:
-        large: Larger lattices and many more of them, for errors about five times smaller: best on an accelerator.
-        seed: Of all random numbers.
+        large: Use larger lattices and many more of them, for errors about five times smaller; best on an accelerator.
+        seed: Seed of all random numbers.
     """
     shared.start_jax()
     import jax

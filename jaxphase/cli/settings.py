@@ -38,7 +38,7 @@ Options = Annotated[
 class Settings(SweepSpec):
     """Fields of a spec as the command line gives them.
 
-    They are not checked before `over` makes a spec of them, since tyro would print the error in words of its own.
+    `over` checks them when it makes a spec of them; earlier, tyro would print an error in its own words.
     """
 
     family_options: Options = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Settings(SweepSpec):
         """Check nothing."""
 
     def over(self, spec: SweepSpec) -> SweepSpec:
-        """Make these settings a spec, given the one that their defaults are from.
+        """Make a spec of these settings, given the spec that their defaults come from.
 
         Options are added to those of `spec`, or take their place if the family, objective or data is another.
         """

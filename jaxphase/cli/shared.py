@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from jaxphase.errors import InputError
 
-# Types of options; of those that may be left out the text says what holds then, and not "None".
+# Types of options. Where an option may be left out, its help says what holds then, instead of "None".
 _optional = partial(tyro.conf.arg, help_behavior_hint="")
 File = tyro.conf.Positional[Path]
 Files = tyro.conf.Positional[Annotated[tuple[Path, ...], _optional(metavar="PATH ...")]]
@@ -59,7 +59,7 @@ def write(folder: Path, fill: Callable[[Path], None]) -> None:
 
 
 def say(text: str) -> None:
-    """Print a sentence, in which brackets mean nothing."""
+    """Print a sentence as it is, without markup in brackets."""
     Console().print(text, markup=False, highlight=False)
 
 
@@ -70,7 +70,7 @@ def say_where(folder: Path) -> None:
 
 @contextmanager
 def bar() -> Iterator[Callable[[str, float], None]]:
-    """A progress bar on standard error, told what is done and which share of all."""
+    """A progress bar on standard error; it is called with the current task and the share of all work that is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("compiling", total=1.0)

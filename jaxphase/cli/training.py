@@ -16,7 +16,7 @@ from jaxphase.cli.shared import File, New, Number, Spec, Whole
 from jaxphase.config import PhaseTransitionConfig, SweepSpec, read_toml
 from jaxphase.errors import InputError
 
-# The metrics that half a minute has time for.
+# The metrics that can be measured within half a minute.
 QUICK = (
     *("train_loss", "val_loss", "accuracy", "probe_cross_entropy", "mutual_information"),
     *("effective_rank", "generalization_gap", "effective_capacity"),
@@ -41,11 +41,11 @@ def sweep(
     out: New = None,
     resume: bool = False,
 ) -> None:
-    """Train and analyze the grid of a TOML spec, or that of the quickstart.
+    """Train and analyze the models of a TOML spec, or of the quickstart.
 
     Args:
-        spec: TOML file with tables [sweep] and [phase_transition]; flags replace what it says.
-        settings: Fields of the spec, by default as the file or the quickstart has them.
+        spec: TOML file with tables [sweep] and [phase_transition]; flags replace its values.
+        settings: Fields of the spec, by default those of the file or the quickstart.
         out: New folder for results; by default the name of the spec without its ending, or "sweep".
         resume: Continue the sweep in that folder.
     """
@@ -60,8 +60,8 @@ def plan(
     """Print what a TOML spec, or the quickstart, would train and how long it would take; train nothing.
 
     Args:
-        spec: TOML file with tables [sweep] and [phase_transition]; flags replace what it says.
-        settings: Fields of the spec, by default as the file or the quickstart has them.
+        spec: TOML file with tables [sweep] and [phase_transition]; flags replace its values.
+        settings: Fields of the spec, by default those of the file or the quickstart.
     """
     chosen, _ = _read(spec, settings)
     shared.start_jax()
@@ -114,10 +114,10 @@ def rg(
     Args:
         sweep: Folder of a sweep.
         steps: How often to halve the models; by default the renormalization_steps of the spec.
-        space: Halve the resolution of images, or the number of tokens, with every step too.
-        data_size: Training samples of the models; by default the most that the sweep has.
+        space: Also halve the resolution of images, or the number of tokens, in every step.
+        data_size: Training samples of the models; by default the largest number in the sweep.
         learning_rate: Learning rate of the models; needed if the sweep has several.
-        out: New folder for results; by default the folder rg in that of the sweep.
+        out: New folder for results; by default rg in the folder of the sweep.
     """
     folder = shared.new(out or sweep / "rg")
     if steps is not None and steps < 1:
@@ -150,7 +150,7 @@ def rg(
 
 
 def with_defaults(words: list[str]) -> dict[str, Callable[..., None]]:
-    """Find the spec that the words of a command line name, and make its fields the defaults of the command's flags.
+    """Make the fields of the spec that a command line names the defaults of the command's flags.
 
     Args:
         words: The command and its arguments.
@@ -203,7 +203,7 @@ def _along(spec: SweepSpec) -> shared.Along:
 def _read(spec: Path | None, settings: Settings) -> tuple[SweepSpec, PhaseTransitionConfig]:
     """Spec and question of a file, or of the quickstart, with the settings that were given.
 
-    Sizes that only sample a range give way where a family's widths are too coarse for all of them.
+    Sizes that sample a range are thinned out where a family has too few widths for all of them.
     """
     written, config = _written(spec)
     chosen = settings.over(written)

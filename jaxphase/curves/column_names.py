@@ -12,13 +12,13 @@ TIMES = ("_step", "step", "global_step", "train/global_step", "trainer/global_st
 
 
 def usual(table: Table, names: Iterable[str], taken: Iterable[str | None] = ()) -> str | None:
-    """The column with the first of these names, however it is capitalized, that is not taken."""
+    """The column with the first of these names, in any capitalization, that is not taken yet."""
     columns = {column.lower(): column for column in reversed(table.columns) if column not in set(taken)}
     return next((columns[name] for name in names if name in columns), None)
 
 
 def of_numbers(table: Table, taken: Iterable[str | None]) -> tuple[str, ...]:
-    """The other columns that hold nothing but numbers, and are not called like an axis."""
+    """The other columns that hold only numbers and do not have the name of an axis."""
     others = {*SIZES, *SEEDS, *DATA_SIZES, *TIMES}
     free = [column for column in table.columns if column not in set(taken) and column.lower() not in others]
     cells = {column: [row.cells[column] for row in table.rows if not absent(row.cells.get(column))] for column in free}

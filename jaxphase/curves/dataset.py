@@ -26,13 +26,13 @@ def curves_along(data: xr.Dataset, along: Along = "model_size") -> xr.Dataset:
     """Give the curves over model size or over data size, with axes that have the same names in both cases.
 
     The same seed at two data sizes of a sweep is two independent trainings, each with its own weights and its own part
-    of the data. A curve along data size therefore follows no single model that is given more data, and the scatter over
-    seeds includes that of the data drawn.
+    of the data. A curve along data size therefore does not follow one model that gets more data, and the scatter over
+    seeds includes the scatter of the data.
 
     Args:
         data: Dims `(learning_rate?, data_size?, size, seed, step?)` with the coordinate `params` along size. Of several
             learning rates the best for each size and data size counts (`at_best_rate`).
-        along: What curves go over. The other kind of size tells curves apart.
+        along: The kind of size that curves go over; the other kind tells curves apart.
 
     Returns:
         A Dataset with dims `(group, x, seed, step?)`. The coordinates `x` and `group` hold the sizes; their attributes
@@ -195,7 +195,7 @@ def check_form(data: xr.Dataset, source: str = "the dataset") -> xr.Dataset:
     if "params" not in data.coords or data.params.dims != ("size",):
         raise InputError(f"{source} has no coordinate 'params' along size: give each size its number of parameters.")
     if "data_size" in data.dims and "data_size" not in data.coords:
-        raise InputError(f"{source} has no coordinate 'data_size': give each its number.")
+        raise InputError(f"{source} has no coordinate 'data_size': give each data size its number of samples.")
     for name, (_, coordinate, words) in _SIZES.items():
         values = np.atleast_1d(np.asarray(data.coords.get(coordinate, 1), float))
         for value in values[~(np.isfinite(values) & (values > 0))]:

@@ -23,7 +23,7 @@ from jaxphase.errors import InputError
 
 TIME = "step"
 _FLOATS = {1: ("f", 5), 2: ("d", 6)}
-# The errors of reading bytes that are no protobuf: fields of a wrong kind, beyond the end, or of text that is none.
+# Errors from bytes that are not a protobuf: fields of a wrong kind, fields beyond the end, text that is not UTF-8.
 _MALFORMED = (ValueError, TypeError, AttributeError, LookupError, struct.error)
 
 
@@ -44,7 +44,7 @@ def read_event_files(folder: Path, files: list[Path]) -> Table:
         files: The event files.
 
     Returns:
-        A table whose rows are in the order of wall time, so that what a run wrote after a restart comes last.
+        A table whose rows are in the order of wall time, so that the values written after a restart come last.
 
     Raises:
         InputError: If a file cannot be read.
@@ -56,14 +56,14 @@ def read_event_files(folder: Path, files: list[Path]) -> Table:
         try:
             runs.setdefault(name, []).extend(scalars(file))
         except OSError as error:
-            raise InputError(f"{file} cannot be read ({error.strerror}): give an event file that can.") from error
+            raise InputError(f"{file} cannot be read ({error.strerror}): give a readable event file.") from error
     rows = [row for name, found in runs.items() for row in _rows(f"run {name!r} of {folder}", name, found)]
     columns = dict.fromkeys((TIME, *(tag for row in rows for tag in row.cells)))
     return Table(str(folder), tuple(columns), rows, TIME)
 
 
 def scalars(path: Path) -> Iterator[Scalar]:
-    """Read the scalars of an event file as far as it is whole, with a warning if that is not to its end."""
+    """Read the scalars of an event file up to the first damaged record, with a warning if there is one."""
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
         while (begin := file.tell()) < end:
@@ -86,7 +86,7 @@ def _rows(where: str, run: str, found: list[Scalar]) -> list[Row]:
 
 
 def _record(file: BinaryIO, end: int) -> bytes | None:
-    """Data and their CRC, None if the length is wrong or more than there is."""
+    """Data and their CRC, None if the length is wrong or goes beyond the end of the file."""
     header = file.read(12)
     if len(header) < 12 or _masked_crc(header[:8]) != _uint32(header[8:]):
         return None
@@ -117,7 +117,7 @@ def _scalars(event: bytes) -> list[Scalar]:
 
 
 def _value(message: bytes) -> tuple[str, float | None]:
-    """Tag and value of a Value message, None if that is no scalar."""
+    """Tag and value of a Value message, None if it is not a scalar."""
     tag, value = "", None
     for number, content in _fields(message):
         if number == 1:

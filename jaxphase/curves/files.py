@@ -1,4 +1,4 @@
-"""Which reader a path is for, and the text formats: CSV as a table or as Weights & Biases exports it, JSON lines."""
+"""The reader for each kind of path, and the text formats: CSV tables, exports of Weights & Biases, JSON lines."""
 
 import csv
 import json
@@ -82,7 +82,7 @@ def _is_event_file(path: Path) -> bool:
 
 @contextmanager
 def _text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """The file as text, and one sentence if it is not."""
+    """The file as text; InputError if it is not text."""
     try:
         with path.open(newline=newline, encoding="utf-8-sig") as file:
             yield file
@@ -118,7 +118,7 @@ def _read_json_lines(path: Path) -> Table:
             read = json.loads(line)
         except (ValueError, RecursionError) as error:
             if i == len(lines) > 1:
-                # No newline: whoever wrote this was stopped within the line.
+                # No newline: the writer was stopped within this line.
                 warnings.warn(f"{path} is torn in line {i}: the {i - 1} lines before it are read.", stacklevel=2)
                 break
             raise InputError(f"line {i} of {path} is not JSON ({error}): give one object in each line.") from None

@@ -105,7 +105,7 @@ def _by_name(
 
 
 def _of_one_model(table: Table) -> tuple[Table, str | None]:
-    """The log of a single run without a size, as that of a model of size 1; other tables as they are."""
+    """The log of a single run without a size, which gets the size 1; other tables as they are."""
     if len({row.run for row in table.rows}) > 1:
         return table, None
     rows = [row._replace(cells={**row.cells, MODEL: 1}) for row in table.rows]
@@ -187,7 +187,7 @@ def _measured(table: Table, columns: Columns) -> Measured:
             if absent(row.cells.get(name)):
                 continue
             steps = metrics.setdefault(name, {})
-            # A run that repeats a step has been started again, and the later value holds.
+            # A run that repeats a step was restarted, and the later value counts.
             if step in steps and (row.run is None or steps[step][1] != row.run):
                 raise InputError(_repeats(row, cells, place, columns, step, steps[step][1]))
             steps[step] = number(row.cells[name], name, row.where), row.run

@@ -81,7 +81,7 @@ def is_number(cell: Any) -> bool:
 
 
 def listed(names: Iterable[object]) -> str:
-    """The names in a row, the first of them if they are many."""
+    """The names in a row; of many names only the first ones."""
     names = [str(name) for name in names]
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return (", ".join(names[:_LISTED]) or "none") + more

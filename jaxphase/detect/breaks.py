@@ -27,7 +27,7 @@ class Breaks(NamedTuple):
         place: Where the break is, `[m]`.
         left: Lower end of the range that a place stands for, `[m]`.
         right: Upper end of that range, `[m]`.
-        parameters: Number of parameters with a break, its place left out.
+        parameters: Number of parameters with a break, not counting its place.
         jump: Whether a break is a jump of the level; else it is a kink of a line.
     """
 

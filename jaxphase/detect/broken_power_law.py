@@ -23,9 +23,9 @@ from jaxphase.detect.status import Status, answered, first_true
 
 # In units of half the range of ln x: the largest exponent and change of exponent, and the widest break.
 _STEEPEST, _WIDEST = 12.0, 1.0
-# A break narrower than this part of the gap between the points around it looks like a sharp one from all of them.
+# A break narrower than this part of the gap between the points around it looks sharp at every point.
 _UNRESOLVED = 1 / 8
-# The search for starts is even in the exponents up to here, and even in their logs beyond.
+# Starting exponents are evenly spaced up to here, and evenly spaced in their logarithms beyond.
 _GENTLE = 0.2
 _STEPS = {1: 75, 2: 90}
 
@@ -161,7 +161,8 @@ def fit_bent_exponential(
 ) -> tuple[Shape, Bool[Array, " {3*n_breaks+1}"]]:
     """The same law on a logarithmic axis u in [-1, 1], with its breaks in order, and which theta are at an edge.
 
-    A break has at least two different u on either side, its own u counted on both; else an outlier would pass for one.
+    A break has at least two different u on either side, its own u counted on both; otherwise an outlier would pass for
+    a break.
     """
     gap = smallest_gap(u, weight)
     sharpest = jnp.log(_UNRESOLVED * jnp.where(jnp.isfinite(gap), gap, 2))

@@ -24,7 +24,7 @@ class Cusum(NamedTuple):
     Attributes:
         path: The cumulative sum after each point, `[..., n]`, in the caller's order; NaN at missing points.
         statistic: Its largest ratio to the boundary, `[...]`.
-        p_value: p-value of that, `[...]`.
+        p_value: Its p-value, `[...]`.
         index: Where the ratio is largest, `[...]`: the index of the last point before the change, if there is one.
         status: `Status`, `[...]`; see `cusum`.
     """

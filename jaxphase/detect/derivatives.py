@@ -50,8 +50,8 @@ def gradients(
 ) -> Gradients:
     """Estimate the derivatives of each curve by local cubic regression, and where it is steepest.
 
-    Intervals are those of Student's t. Bends sharper than about five gaps between points have a bias that the errors do
-    not contain. The first and second derivative can be differentiated by y. Error rates: see the page How verdicts are
+    Intervals use Student's t. Bends sharper than about five gaps between points have a bias that the errors do not
+    contain. The first and second derivative can be differentiated by y. Error rates: see the page How verdicts are
     made.
 
     Args:
@@ -59,13 +59,13 @@ def gradients(
         y: Values, `[..., n]`; a value that is not finite is missing.
         weight: Relative inverse variances, `[..., n]`; 0 marks a missing point.
         bandwidth: Standard deviation of the Gaussian window in units of x, one number for all curves. None chooses for
-            each curve the best of ten by leave-one-out errors of local lines; these need a narrower window than the
+            each curve the best of ten by leave-one-out errors of local lines; lines need a narrower window than the
             cubic, whose bias is then small.
 
     Returns:
         `Gradients`. The status is `AT_BOUND` if the steepest point is the first or last x. It is `NOT_IDENTIFIED` if no
         point is significantly steeper than another (constant, straight or too noisy): `steepest`, its interval and
-        `inflection` are NaN, and the derivatives stand. It is `TOO_FEW_POINTS` with fewer than six points or five
+        `inflection` are NaN, but the derivatives are valid. It is `TOO_FEW_POINTS` with fewer than six points or five
         different x (all NaN).
 
     Raises:

@@ -17,7 +17,7 @@ from jaxphase.detect.distributions import student_t_975
 from jaxphase.detect.points import Points, Scalar, new_x
 from jaxphase.linalg import largest, orthonormalize, project_out
 
-# A hinge of which no more than this share is new is rounding.
+# A hinge that adds no more than this share to the other rows is rounding.
 _SAME = 1e-5
 # Distances from the best place at which the sum of squares is computed, for u in [-1, 1].
 _NEAR = np.geomspace(1e-4, 2, 48)
@@ -144,8 +144,8 @@ def kink_intervals(
     """95 % intervals of the place of the best kink, and of the slopes before and after it.
 
     An interval reaches to the outer ends of all places that have nearly the least sum of squares. The bound is that of
-    the F ratio, widened by the share 4 / F with the F of the kink itself, as the ratio alone is too narrow for weak
-    kinks. Coverage: see the page How verdicts are made.
+    the F ratio, widened by the share 4 / F with the F of the kink itself, as the ratio alone makes intervals of weak
+    kinks too narrow. Coverage: see the page How verdicts are made.
 
     Args:
         rows: What is fitted together with the kink, `[p, n]`; `rows[1]` is the line whose slope changes.

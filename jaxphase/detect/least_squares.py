@@ -39,8 +39,8 @@ class Shape(NamedTuple):
 
     Attributes:
         theta: Parameters of the shape, `[p]`.
-        floor: What is added to it.
-        amplitude: What it is multiplied with.
+        floor: The constant that is added to it.
+        amplitude: The factor that it is multiplied by.
         sse: Weighted sum of squared errors.
     """
 

@@ -39,7 +39,7 @@ class Sigmoid(NamedTuple):
         low_se: Standard error of `low`, `[...]`.
         high_se: Standard error of `high`, `[...]`.
         width_se: Standard error of `width`, `[...]`; NaN for a step between neighboring points.
-        interval: 95 % interval of `center`, `[..., 2]`: Wald's, by Student's t with n - 4 degrees of freedom.
+        interval: 95 % interval of `center`, `[..., 2]`: a Wald interval with Student's t for n - 4 degrees of freedom.
         sse: Weighted sum of squared errors, with weights of mean one, `[...]`.
         r2: Share of the variance that the fit explains, `[...]`.
         status: `Status`, `[...]`; see `fit_sigmoid`.
@@ -84,8 +84,7 @@ class Step(NamedTuple):
 def fit_sigmoid(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> Sigmoid:
     """Fit a logistic step between two levels to each curve by least squares.
 
-    The model is `y = low + (high - low) / (1 + exp(-rate * (x - center)))`. Derivatives by x and y are those of the
-    exact minimum.
+    The model is `y = low + (high - low) / (1 + exp(-rate * (x - center)))`. Derivatives by x and y are exact.
 
     Args:
         x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.

@@ -196,8 +196,8 @@ def bootstrap(
         draws: Number of resamples.
 
     Returns:
-        A `Bootstrap`. Resamples in which a field is NaN are left out of that field; a field with fewer than two others
-        is NaN.
+        A `Bootstrap`. Resamples in which a field is NaN are left out of that field; a field with fewer than two
+        resamples left is NaN.
 
     Raises:
         ValueError: If `y_repeats` has fewer than two axes.

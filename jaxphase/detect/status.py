@@ -13,13 +13,13 @@ Result = TypeVar("Result")
 class Status(IntEnum):
     """What a detector says about its own answer.
 
-    The docstring of each detector says when.
+    The docstring of each detector says which status it gives when.
 
     Attributes:
-        OK: The estimates stand.
+        OK: The estimates are valid.
         AT_BOUND: An estimate is at the edge of the search or of the data.
         NOT_IDENTIFIED: The points do not determine the estimates.
-        TOO_FEW_POINTS: Fewer points than the question needs.
+        TOO_FEW_POINTS: There are fewer points than the detector needs.
     """
 
     OK = 0

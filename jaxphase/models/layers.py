@@ -39,7 +39,7 @@ class Dense(nnx.Module):
         self.kernel = nnx.Param(normal(rng, (inputs, outputs), scheme.init_std(role, inputs)), role=role)
         bias_role = "vector" if role in ("input", "hidden") else "finite"
         self.bias = nnx.Param(np.zeros(outputs, np.float32), role=bias_role) if bias else None
-        # Only a readout's scale depends on the width; a product with one would be a pass over the activations.
+        # Only a readout's scale depends on the width; multiplying by 1 would cost a pass over the activations.
         self.scale = PerModel(np.float32(scheme.forward(role, inputs))) if role == "readout" else None
 
     def __call__(self, x: Float[Array, "*lead inputs"]) -> Float[Array, "*lead outputs"]:
@@ -112,7 +112,7 @@ class GroupNorm(nnx.Module):
 class Attention(nnx.Module):
     """Multi-head self-attention with heads of one size, of which a narrower model has fewer (Vaswani et al. 2017).
 
-    There is no bias: that of the keys has a gradient of exactly zero, whose rounding Adam would magnify.
+    There is no bias: the bias of the keys has a gradient of exactly zero, and Adam would magnify its rounding errors.
     """
 
     def __init__(

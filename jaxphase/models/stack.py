@@ -19,7 +19,7 @@ from jaxphase.models.heads import Projector, outputs_of
 from jaxphase.models.layers import Dense, RMSNorm, from_patches, patches
 from jaxphase.models.parametrization import Parametrization, normal
 
-# Half the scale of the embedding that it is added to: from the customary 0.02 a small model learns positions last, and
+# Half the scale of the embedding that it is added to. With the customary 0.02 a small model learns positions last, and
 # its representation is much worse.
 POSITION_STD = 0.5
 

@@ -20,7 +20,7 @@ from jaxphase.objectives.views import two_views, view_layout
 
 @dataclass(frozen=True)
 class JointEmbedding(abc.ABC):
-    """What the three have in common.
+    """What the three objectives have in common.
 
     Attributes:
         layout: What a row is.
@@ -146,7 +146,7 @@ def _standard(z: Float[Array, "n dims"]) -> Float[Array, "n dims"]:
 
 
 def _hinge(z: Float[Array, "n dims"]) -> Float[Array, ""]:
-    """Mean over dimensions of what the standard deviation lacks to 1."""
+    """Mean over dimensions of the amount by which the standard deviation falls short of 1."""
     return jnp.mean(jax.nn.relu(1 - jnp.sqrt(jnp.var(z, axis=0, ddof=1) + 1e-4)))
 
 

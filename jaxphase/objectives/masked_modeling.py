@@ -20,8 +20,8 @@ class MaskedModeling:
     """Mean squared error on hidden numbers, or cross-entropy in nats on hidden tokens, of each row.
 
     Every `patch` x `patch` square of an image, number of a vector or token is hidden with probability `mask_fraction`.
-    Of images and vectors the model reads the numbers, 0 where hidden, and a channel that is 1 where they are visible.
-    A hidden token is replaced by one that the vocabulary does not have.
+    For images and vectors the model reads the numbers, 0 where hidden, and a channel that is 1 where they are visible.
+    A hidden token is replaced by an extra token outside the vocabulary.
 
     Attributes:
         layout: What a row is.

@@ -1,4 +1,4 @@
-"""Figures as they go into a page: what each shows, and its bytes."""
+"""Figures of a page: the caption and the bytes of each."""
 
 import base64
 import struct
@@ -33,7 +33,7 @@ class Image(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The bytes as an address."""
+        """The bytes as a data URL."""
         return f"data:image/png;base64,{base64.b64encode(self.data).decode()}"
 
     @property
@@ -49,7 +49,7 @@ def images(
     """Pictures with their captions, in the order of the captions; those without a caption last, by name.
 
     Args:
-        pictures: Name, bytes and file of each; what is no PNG is left out.
+        pictures: Name, bytes and file of each; files that are not PNG are left out.
         captions: The captions by name of a picture.
         names: The names of the size along curves and of the second size, for the captions.
 

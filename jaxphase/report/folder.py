@@ -17,7 +17,7 @@ def report_folder(folder: str | Path, out: str | Path | None = None) -> Path:
     """Write one self-contained HTML file on everything in a folder of results.
 
     Args:
-        folder: What `jaxphase sweep`, `analyze` or `rg` has written. A sweep without an analysis is analyzed.
+        folder: A folder that `jaxphase sweep`, `analyze` or `rg` has written. A sweep without an analysis is analyzed.
         out: The new file, by default report.html in the folder.
 
     Returns:
@@ -64,7 +64,7 @@ def _analysis(folder: Path) -> Analysis | None:
 
 
 def _figures(analysis: Analysis, folder: Path):
-    """The figures in the folder, or without any those that the analysis has."""
+    """The figures in the folder, or those of the analysis if there are none."""
     stored = {name: data for name, data, _ in pictures_in(folder)}
     return analysis_images(analysis, folder, stored or None)
 

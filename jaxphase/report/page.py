@@ -1,4 +1,4 @@
-"""The page: what the template is given, and the file that it becomes."""
+"""The page: the contents that the template gets, and the file that comes out."""
 
 import os
 import re
@@ -30,7 +30,7 @@ DATA_FILES = (
 
 
 class Renormalization(NamedTuple):
-    """A flow, what was measured of it if that is at hand, and its figures."""
+    """A flow, its measurements if they are available, and its figures."""
 
     family: FamilyFlow
     dataset: xr.Dataset | None
@@ -46,8 +46,8 @@ class Contents(NamedTuple):
         figures: Its figures.
         renormalization: The renormalization, None without one.
         spec: What was trained, as TOML, or "".
-        attributes: What the dataset says of its origin.
-        folder: Where files of data are linked to.
+        attributes: Attributes of the dataset that record its origin.
+        folder: The folder that links to files of data point to.
     """
 
     name: str
@@ -125,7 +125,7 @@ def write_page(contents: Contents, path: Path) -> Path:
 
 
 def render(contents: Contents, home: Path) -> str:
-    """The page as HTML, whose links start from the folder `home`."""
+    """The page as HTML, with links relative to the folder `home`."""
     environment = Environment(
         loader=PackageLoader("jaxphase.report"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""What measurement could change a verdict, from the numbers that leave it open."""
+"""Which measurement could change a verdict, judged by the numbers that leave it open."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from jaxphase.words.phrases import exactly, for_groups, plural, second_axis, siz
 STRONG = 6.0
 _SAME_SIZE = 0.01  # decades: sizes closer than this are one
 _SMALL = 1 / 4  # part of the width below which an interval is small
-# 1/nu of a mean-field magnet in its number of spins; most are larger in lengths.
+# 1/nu of a mean-field magnet by number of spins; by length most transitions have a larger one.
 _SHARP = 1 / 2
 
 
@@ -98,7 +98,7 @@ def _of_range(analysis: Analysis, found: Finding) -> list[str]:
 
 
 def _of_edge(analysis: Analysis, found: Finding) -> list[str]:
-    """A curve that is steepest at an end may go on as anything."""
+    """A curve that is steepest at an end may continue in any way."""
     if found.slope is None or found.kind in (CurveKind.CONSTANT, CurveKind.LINEAR) or not found.slope.steepest > 0:
         return []
     smallest, largest = size_range(analysis)

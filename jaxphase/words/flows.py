@@ -1,4 +1,4 @@
-"""The flow of couplings in words: sentences and tables on what was found, and on what every halving costs."""
+"""The flow of couplings in words: sentences and tables on the results, and on the cost of every halving."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ _FOUND = {FlowKind.TRIVIAL: "trivial (Gaussian) fixed point", FlowKind.FIXED_POI
 
 
 def flow_sentences(family: FamilyFlow) -> list[str]:
-    """Say what a renormalization found, in two or three sentences."""
+    """Say in two or three sentences what a renormalization found."""
     flows = family.flows
     couplings, layers = len({flow.coupling for flow in flows}), len({flow.layer for flow in flows})
     kinds = Counter(flow.kind for flow in flows)

@@ -1,4 +1,4 @@
-"""The verdict on one curve in a few words, and that on the order parameter in one sentence."""
+"""The verdict on one curve in a few words, and the verdict on the order parameter in one sentence."""
 
 import math
 

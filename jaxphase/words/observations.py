@@ -1,4 +1,4 @@
-"""What the evidence for a transition or a crossover rests on, a clause each."""
+"""The observations behind a verdict of transition or crossover, one clause each."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from jaxphase.words.phrases import axis, in_figures, plural, second_axis
 
 
 def reasons(analysis: Analysis) -> tuple[str, ...]:
-    """List what the verdict on the order parameter's change rests on.
+    """List the observations that the verdict on the order parameter rests on.
 
     Args:
         analysis: The analysis.
@@ -31,7 +31,7 @@ def reasons(analysis: Analysis) -> tuple[str, ...]:
 
 
 def _narrowing(analysis: Analysis, order: scaling.Order) -> list[str]:
-    """What becomes of the width of the change. The power of an onset's corner is not 1/nu."""
+    """How the width of the change depends on size. The exponent of an onset's corner is not 1/nu."""
     size, second = axis(analysis.dataset), second_axis(analysis.dataset)
     if not np.isfinite(order.sharpening):
         return [f"the {size}s resolve the width of the change at fewer than three {second}s"]

@@ -1,4 +1,4 @@
-"""What was found about a metric, how sure that is, and which alternatives were rejected by how much."""
+"""One paragraph on a metric: the result, how sure it is, and by how much the alternatives were rejected."""
 
 import math
 from collections.abc import Sequence
@@ -217,7 +217,7 @@ def _mirage_probability(jumps: Sequence[Finding]) -> str:
 
 
 def _sharpening(analysis: Analysis, findings: Sequence[Finding]) -> str:
-    """What several groups say of a transition."""
+    """What several groups of curves say about a transition."""
     evidence, metric, second = analysis.evidence, findings[0].metric, second_axis(analysis.dataset)
     if not any(found.has_transition for found in findings):
         return ""

@@ -92,7 +92,7 @@ def next_runs_table(sweeps: Sequence[Recommendation], machines: Sequence[Hardwar
 
 
 def learning_rate_sentence(found: LearningRate) -> str:
-    """What the sweeps of a family and objective say of the learning rate."""
+    """What the sweeps of a family and objective say about the learning rate."""
     range_ = "" if found.lowest == found.highest else f" ({found.lowest:g} to {found.highest:g} in all)"
     if found.compared:
         sizes = "the size" if found.count == 1 else f"{found.count} sizes"
@@ -171,5 +171,5 @@ def _machine(machine: Hardware) -> str:
 
 
 def _titled(title: str, grid: Grid) -> Group:
-    """A table under a sentence, which wraps where the terminal does and not where the table ends."""
+    """A table under a sentence that wraps at the width of the terminal, not of the table."""
     return Group(Text(title, style="bold"), printed(grid), "")
