@@ -58,7 +58,7 @@ def number(cell: Any, column: str, where: str, *, positive: bool = False) -> flo
         The number; NaN for an absent cell and for one that is not finite.
 
     Raises:
-        InputError: If it is no number, or not positive where it must be.
+        InputError: If it is not a number, or not positive where it must be.
     """
     if absent(cell):
         if positive:

@@ -18,7 +18,7 @@ def spiked(
     """Draw rows x = sqrt(strength) s u + noise with a random sign s.
 
     The noise is standard normal, so the covariance is 1 + strength u u^T; `hidden_direction` returns the unit vector u.
-    As n and the dimension grow at a fixed ratio, the leading eigenvector of the covariance of n rows turns towards u
+    As n and the dimension grow at a fixed ratio, the leading eigenvector of the covariance of n rows turns toward u
     only if strength > sqrt(dimension / n), so the threshold is at dimension / strength**2 rows. Knowing u, one can tell
     the sign with probability Phi(sqrt(strength)), which is 0.92 for strength 2. Rows are not standardized: the noise is
     the unit.

@@ -110,7 +110,7 @@ def fit_steps(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None, ma
         steps, if y is constant, and `TOO_FEW_POINTS` with fewer than 12 different x; all other numbers are then NaN.
 
     Raises:
-        ValueError: If `max_steps` is no positive integer, or the shapes do not broadcast.
+        ValueError: If `max_steps` is not a positive integer, or the shapes do not broadcast.
 
     References:
         Saxe, McClelland & Ganguli (2014), arXiv 1312.6120.

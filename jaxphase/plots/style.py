@@ -105,7 +105,7 @@ def _columns(lengths: list[int], width: float) -> int:
 
 
 def key(ax: "Axes", label: str, **style: Any) -> None:
-    """A gray entry in the legend for something that is drawn in several colors."""
+    """A gray legend entry for something that is drawn in several colors."""
     merged: dict[str, Any] = {"color": "0.4"} | style
     ax.plot([], [], label=label, **merged)
 
@@ -203,7 +203,7 @@ def save_all(figures: Mapping[str, "Figure"], folder: str | Path) -> dict[str, b
 
 
 def colors(count: int) -> list[Any]:
-    """Colours in order of size that stay apart for the color-blind and on white."""
+    """Colors in order of size, distinct for the color-blind and on white."""
     from matplotlib import colormaps
 
     return (

@@ -10,7 +10,7 @@ from jaxphase.detect.status import Status
 
 
 class Flow(NamedTuple):
-    """Speed of the mean flow over seeds, at the midpoint of each step.
+    """Speed of the flow, averaged over seeds, at the midpoint of each step.
 
     Attributes:
         midpoint: Mean coupling halfway through the step, `[..., steps - 1, k]`.
@@ -31,8 +31,8 @@ def flow(couplings: ArrayLike, b: float) -> Flow:
     """Estimate the beta function from couplings measured at successive steps.
 
     It is `(K[n + 1] - K[n]) / ln b` at the midpoint `(K[n + 1] + K[n]) / 2`: right to second order in the step, if the
-    flow depends on these couplings alone. Means and standard errors are over the differences of each seed, so that an
-    offset that a seed keeps through a step adds no error.
+    flow depends on these couplings alone. Means and standard errors are over the differences of each seed, so a
+    constant offset of a seed adds no error.
 
     Args:
         couplings: Couplings after 0, 1, ... steps, `[..., seeds, steps, k]`, of repeats of one family. A seed that is

@@ -21,7 +21,7 @@ from jaxphase.detect.status import Status
 
 
 class Phase(enum.IntEnum):
-    """What depth does to small differences of inputs: it keeps them, lets them shrink, or lets them grow."""
+    """What depth does to small differences of inputs: they stay, shrink or grow."""
 
     CRITICAL = 0
     ORDERED = 1
@@ -60,7 +60,7 @@ def criticality_index(
     """Tell how near a network is to critical, by `index = exp(-|ln chi|) = min(chi, 1 / chi)`.
 
     The index is 1 at chi = 1. The spectral index does the same for the tail of a spectrum, but enters neither index nor
-    phase. What both mean: see the module `jaxphase.rg.criticality`.
+    phase. Meaning of both: see the module `jaxphase.rg.criticality`.
 
     Args:
         chi: Factor by which a layer changes squared differences, `[...]`.

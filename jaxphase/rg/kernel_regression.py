@@ -1,14 +1,14 @@
-"""Renormalization of kernel regression: modes too weak to be learned are integrated out and leave a ridge and a noise.
+"""Renormalization of kernel regression: modes too weak to be learned are integrated out and leave a ridge and noise.
 
 Howard, Jefferson, Maiti & Ringel (2025), Mach. Learn. Sci. Technol. 6, 025038 (arXiv:2405.06008). A kernel `K(x, x') =
 sum_k lambda_k phi_k(x) phi_k(x')` with orthonormal phi_k is fitted to `n` samples, with a ridge delta added to the
 diagonal of its matrix. The target is `sum_k v_k phi_k(x)` plus noise of variance s2.
 
-One statement is exact for any samples: the prediction in the modes that are kept is that of a regression with their
-kernel alone, if the kernel matrix of the other modes is added to the ridge. For Gaussian features the diagonal of that
-matrix has the mean `sum lambda`. Its other entries have mean 0, and as soon as n times its lambda is of the order of
-the ridge they make it more than a ridge. The flow of Howard et al. keeps the diagonal: `ridge + sum_{k > cutoff}
-lambda_k`.
+One statement is exact for any samples: a regression with the kernel of the kept modes alone gives the same prediction
+in these modes, if the kernel matrix of the other modes is added to the ridge. For Gaussian features the diagonal of
+that matrix has the mean `sum lambda`. Its other entries have mean 0, and they cannot be neglected once n times lambda
+of a mode is of the order of the ridge. The flow of Howard et al. keeps the diagonal:
+`ridge + sum_{k > cutoff} lambda_k`.
 
 The self-consistent theory is exact for large n and Gaussian features (Canatar, Bordelon & Pehlevan 2021, Nat. Commun.
 12, 2914; Simon et al. 2023, TMLR, arXiv:2110.03922):
@@ -41,7 +41,7 @@ _BISECTIONS = 60
 
 
 class KernelFlow(NamedTuple):
-    """Ridge and noise at every cutoff, by the exact flow and by the leading one, and what the flow keeps.
+    """Ridge and noise at every cutoff, by the exact flow and by the leading-order one, and the invariants of the flow.
 
     Attributes:
         cutoff: Number of modes that are kept, `[cutoffs]`.
@@ -50,8 +50,8 @@ class KernelFlow(NamedTuple):
         leading_ridge: Ridge by the flow of Howard et al., `delta + sum lambda_k`, `[..., cutoffs]`.
         leading_noise: Noise variance by it, `s2 + sum v_k**2`, `[..., cutoffs]`.
         leading_kappa: kappa that follows from them and the modes kept, `[..., cutoffs]`.
-        leading_loss: Loss that follows from them, `[..., cutoffs]`. Its distance from `loss` says how far down the
-            cutoff may go.
+        leading_loss: Loss that follows from them, `[..., cutoffs]`. Its distance from `loss` shows how low the cutoff
+            may be.
         kappa: The effective ridge kappa of all modes, `[...]`.
         learnability: L_k of all modes, `[..., modes]`.
         loss: Mean squared error on a new sample, its noise included, `[...]`.

@@ -26,7 +26,7 @@ from jaxphase.detect.status import Status, answered, first_true
 from jaxphase.rg.beta_function import check_scale
 
 Measured = Literal["operators", "couplings"]
-# A pivot of the correlations below this many units of rounding says that a quantity follows from others.
+# If a pivot of the correlations is below this many units of rounding, a quantity depends linearly on others.
 _COLLINEAR = 32
 
 
@@ -41,8 +41,8 @@ class Linearized(NamedTuple):
         y: `ln(lambda) / ln b`, `[..., k]`; NaN where an eigenvalue is not real and positive, as such a direction turns
             or alternates and is no power of b.
         y_se: Standard errors of `y`, `[..., k]`.
-        y_blocks: `y` without each block of samples, `[..., blocks, k]`. Those of two results from the same samples give
-            the covariance of the two.
+        y_blocks: `y` without each block of samples, `[..., blocks, k]`. From the blocks of two results on the same
+            samples follows their covariance.
         status: `Status`, `[...]`; see `linearized`.
     """
 
@@ -60,7 +60,7 @@ class CriticalExponents(NamedTuple):
     """Critical exponents, in the form that `scaling.identify_universality_class` takes.
 
     Attributes:
-        exponents: nu, beta, gamma, alpha, delta and eta by name; NaN where one cannot be told.
+        exponents: nu, beta, gamma, alpha, delta and eta by name; NaN where one is not known.
         covariance: Their covariance, in the same order.
     """
 
@@ -143,7 +143,7 @@ def critical_exponents(y_t: float, y_h: float, dimension: float, covariance: npt
     # Derivatives by a complex step do not round (Squire & Trapp 1998, SIAM Rev. 40, 110).
     steps = [_exponents(y + 1e-30j * unit, dimension) for unit in np.eye(2)]
     slope = np.array([[step[name].imag / 1e-30 for step in steps] for name in values])
-    # An unknown y_t or y_h must not make the error of an exponent NaN that does not depend on it.
+    # An unknown y_t or y_h must not make the error of an exponent that does not depend on it NaN.
     spread = np.where(np.isnan(given) & ~np.isfinite(np.outer(np.real(y), np.real(y))), 0, given)
     return CriticalExponents({name: float(value.real) for name, value in values.items()}, slope @ spread @ slope.T)
 
@@ -266,7 +266,7 @@ def _collinear(correlation: Float[Array, "k k"]) -> Bool[Array, ""]:
 def eigenvalues_of(matrices: Float[Array, "matrices k k"]) -> tuple[Complex[Array, " k"], Complex[Array, "others k"]]:
     """Eigenvalues of the first matrix, the largest modulus first, and of the others to first order in their difference.
 
-    To first order eigenvalues cannot change places, so that those of all matrices correspond to one another.
+    To first order eigenvalues cannot change places, so the eigenvalues of all matrices correspond to one another.
     """
     values, right = jnp.linalg.eig(matrices[0])
     order = jnp.argsort(-jnp.abs(values))

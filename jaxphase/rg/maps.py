@@ -3,7 +3,7 @@
 One step of renormalization by a length b maps couplings K to K' = R(K). A fixed point has R(K*) = K*, and about it
 K' - K* = T (K - K*). A direction whose eigenvalue lambda = b**y of T exceeds 1 is relevant (y > 0), one that shrinks is
 irrelevant (Wilson & Kogut 1974, Phys. Rep. 12, 75; Cardy 1996, Scaling and Renormalization in Statistical Physics,
-ch. 3). A slow flow alone makes no fixed point.
+ch. 3). A slow flow alone is no evidence of a fixed point.
 """
 
 import enum
@@ -28,7 +28,7 @@ _RESOLUTION_POWER = 0.4
 
 
 class Direction(enum.IntEnum):
-    """What a perturbation of a fixed point does under repeated renormalization; NOT_FOUND without a fixed point."""
+    """How a perturbation of a fixed point changes under renormalization; NOT_FOUND without a fixed point."""
 
     NOT_FOUND = -1
     IRRELEVANT = 0

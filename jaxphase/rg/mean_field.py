@@ -2,8 +2,8 @@
 
 A layer is `h -> W activation(h) + b`, with Gaussian weights of variance `sigma_w**2 / inputs` and biases of variance
 `sigma_b**2`. From layer to layer the mean square q of the units and the correlation c of two inputs each follow a map
-of one number, whose fixed point tells order from chaos (Poole et al. 2016, NeurIPS; Schoenholz et al. 2017, ICLR).
-`activation` is any elementwise JAX function; sigmas, variances and correlations broadcast as in NumPy.
+of one number, whose fixed point distinguishes order from chaos (Poole et al. 2016, NeurIPS; Schoenholz et al. 2017,
+ICLR). `activation` is any elementwise JAX function; sigmas, variances and correlations broadcast as in NumPy.
 """
 
 import functools
@@ -31,8 +31,8 @@ class FixedPoint(NamedTuple):
     Attributes:
         variance: Fixed point q* of the mean square of the units; 0 below 1e-6, infinite above 1e6.
         chi: `chi_1 = sigma_w**2 E[activation'(sqrt(q*) z)**2]`, the factor by which a layer multiplies the squared
-            distance of two nearly equal inputs. Below one (order) all inputs end alike, above one (chaos) none do. If
-            q* is 0 or infinite, chi is that of small or of large signals.
+            distance of two nearly equal inputs. Below one (order) all inputs become alike, above one (chaos) they stay
+            different. If q* is 0 or infinite, chi is the factor for small or for large signals.
         correlation: Correlation c* that two different inputs reach; 1 if chi <= 1.
         correlation_slope: Slope of the correlation map at c*; equal to chi in the ordered phase.
         length: `xi_c = -1 / ln(correlation_slope)`, the number of layers over which correlations settle.

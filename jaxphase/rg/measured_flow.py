@@ -32,7 +32,7 @@ _ITERATIONS = 10
 # The linear map is fitted to this share of the steps, the nearest to the fixed point; a second fit to the smaller share
 # shows by how much the map is curved.
 _SPAN, _NARROW = 0.75, 0.4
-# At least this share of the variance of K over the family must be no measuring error.
+# At least this share of the variance of K over the family must not be measuring error.
 _RELIABLE = 0.7
 # An eigenvalue must differ from 1 by this many errors: a map of slope 1 has no fixed point, or a line of them.
 _DISTINCT = 3.0
@@ -179,7 +179,7 @@ def _measured(
     center_se, values_se = (widened * _jackknife_error(each, present) for each in (without.center[0], wide_values))
     distinct = jnp.all(jnp.abs(values - 1) > _DISTINCT * values_se)
     # A fit that moves when distant steps count less shows that the map is curved, which is an error of the linear fit.
-    # For eigenvalues most of the move is chance, which is subtracted.
+    # For eigenvalues most of the move is due to chance, and this part is subtracted.
     chance = _jackknife_error(wide_values - narrow_values, present)
     moved = jnp.square(jnp.abs(values - narrow_value)) - jnp.square(chance)
     center_se, values_se = jnp.hypot(center_se, center - narrow), jnp.sqrt(values_se**2 + jnp.maximum(moved, 0))
@@ -254,7 +254,7 @@ def _within(
     reach: Float[Array, " k"],
     trivial: Float[Array, " k"],
 ) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
-    """Whether the interval is within the data, and whether it holds a trivial point that the data reach or approach."""
+    """Whether the interval is within the data, and whether it contains a trivial point that the data approach."""
     low, high = (extreme(mean[:, :-1], axis=(0, 1)) for extreme in (jnp.min, jnp.max))
     away = jnp.mean(jnp.linalg.norm(mean - trivial, axis=-1), axis=0)
     reached = (away[-1] < _CONTRACTED * away[0]) | jnp.all((trivial >= low) & (trivial <= high))
@@ -273,7 +273,7 @@ def _means(couplings: Float[Array, "members seeds steps k"], present: Bool[Array
 
 
 def _nearest_steps(means: _Means, nearest: Int[Array, ""]) -> _Weights:
-    """Tricube weights of the steps nearest to the fixed point that a fit with these very weights finds."""
+    """Tricube weights of the steps nearest to the fixed point, which a fit with the same weights finds."""
     x = means.mean[:, :-1]
 
     def around(center):

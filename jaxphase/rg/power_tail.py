@@ -27,7 +27,7 @@ class PowerTail(NamedTuple):
     Attributes:
         alpha: The exponent; NaN if the power law is rejected.
         alpha_se: Its standard error.
-        start: The eigenvalue from which on the power law holds.
+        start: The eigenvalue above which the power law holds.
         tail: Number of eigenvalues above `start`.
         distance: Kolmogorov-Smirnov distance of the tail from its power law.
         log_ratio: Log-likelihood of the power law less that of the best log-normal; never positive.
@@ -54,7 +54,8 @@ def power_tail(values: Float[Array, " side"], short: Scalar, long: Scalar, finit
     logs = jnp.where(positive, 2 * jnp.log(jnp.where(positive, values, 1) / top), 0)
     rate, start, tail, distance = _nearest_tail(logs, live)
 
-    # Sorted uniform draws are ratios of sums of exponential ones; made so, the first ones do not depend on the padding.
+    # Sorted uniform draws are ratios of sums of exponential draws. Made like this, the first ones do not depend on the
+    # padding.
     steps = np.random.default_rng(0).standard_exponential((len(logs) + 1, _RESAMPLES)).T
     sums = jnp.asarray(np.cumsum(steps, axis=1), logs.dtype)
     chosen = jnp.minimum(jnp.floor(sums[:, :-1] / sums[:, live][:, None] * live), live - 1).astype(int)

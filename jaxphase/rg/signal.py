@@ -1,4 +1,4 @@
-"""Depth as scale, measured: how layers change the size of signals, the angle between two and small differences.
+"""Depth as scale, measured: how layers change the size of signals, the angle between two, and small differences.
 
 `chi` measures one layer, `propagate` a stack of layers, each any JAX function. `phase_diagram` measures deep networks
 as Flax initializes them, to be compared with the theory of infinite width in `mean_field`.
@@ -97,12 +97,13 @@ def chi(
     mean square of a small difference of inputs grows. A padded layer gets the same probes as its unpadded self.
 
     Args:
-        layer: Any JAX function from `[samples, ..., inputs]` to `[samples, ..., outputs]` that treats samples apart.
+        layer: Any JAX function from `[samples, ..., inputs]` to `[samples, ..., outputs]` that treats every sample by
+            itself.
         hidden: Inputs of the layer, `[samples, ..., inputs]`.
         key: Key of the random signs.
         probes: Number of random signs for each sample.
-        live_in: Number of inputs that are no padding; None means all.
-        live_out: Number of outputs that are no padding; None means all.
+        live_in: Number of inputs that are not padding; None means all.
+        live_out: Number of outputs that are not padding; None means all.
 
     Returns:
         A `Chi`. Its error does not include the scatter between initializations. If an output is not finite the status
@@ -154,7 +155,7 @@ def propagate(
         hidden: Inputs of the first layer, `[samples, ..., units]`.
         key: Key of the random signs of `chi`.
         probes: Number of random signs for each sample.
-        live: Numbers of units that are no padding, of the input and of each layer's output; None means all.
+        live: Numbers of units that are not padding, of the input and of each layer's output; None means all.
 
     Returns:
         A `Propagation`.

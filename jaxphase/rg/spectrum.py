@@ -8,7 +8,7 @@ nothing. A constant mean is a direction of its own, so center activations first.
 Noise: the largest eigenvalue follows the law of Tracy and Widom (Johnstone 2001), taken as a gamma law (Chiani 2014).
 The variance comes first from the median and then from the matrix without its k outliers, which is noise of sides p - k
 and n - k (Kritchman & Nadler 2009). A spike in the covariance is counted if it is some way above the threshold sqrt(p /
-n) of Baik, Ben Arous & Peche (2005). Eigenvalues repel each other, so the distance for noise is about
+n) of Baik, Ben Arous & Peche (2005). Eigenvalues repel each other, so the distance of noise from the law is about
 `(0.4 + 0.4 ln p) / p`, far below Kolmogorov's `1 / sqrt(p)`. Its p-value comes from a log-normal law fitted to
 simulations of p from 8 to 256.
 
@@ -73,7 +73,7 @@ class MarchenkoPastur(NamedTuple):
         sigma2_se: Its standard error for Gaussian entries.
         lower: Lower end of the bulk, `sigma2 (1 - sqrt(p / n))**2`.
         edge: Upper end of the bulk, `sigma2 (1 + sqrt(p / n))**2`.
-        outliers: Number of eigenvalues above the edge by more than noise reaches; 0 if there is no answer.
+        outliers: Number of eigenvalues farther above the edge than noise reaches; 0 if there is no answer.
         distance: Largest distance between the distribution function of the bulk and that of the law.
         p_value: Probability of a larger distance for noise.
         status: `Status`; see `marchenko_pastur`.
@@ -99,8 +99,8 @@ def spectral_ranks(
 
     Args:
         matrix: Matrices, `[..., rows, columns]`.
-        live_rows: Number of rows that are no padding, `[...]`; None means all.
-        live_columns: Number of columns that are no padding, `[...]`; None means all.
+        live_rows: Number of rows that are not padding, `[...]`; None means all.
+        live_columns: Number of columns that are not padding, `[...]`; None means all.
 
     Returns:
         `Ranks`. For a matrix of zeros, or with an entry that is not finite, the status is NOT_IDENTIFIED with NaN.
@@ -128,8 +128,8 @@ def marchenko_pastur(
 
     Args:
         matrix: Matrices, `[..., rows, columns]`; p is the shorter side.
-        live_rows: Number of rows that are no padding, `[...]`; None means all.
-        live_columns: Number of columns that are no padding, `[...]`; None means all.
+        live_rows: Number of rows that are not padding, `[...]`; None means all.
+        live_columns: Number of columns that are not padding, `[...]`; None means all.
         level: Chance that noise has an outlier.
 
     Returns:
@@ -175,8 +175,8 @@ def spectral_exponent(
 
     Args:
         matrix: Matrices, `[..., rows, columns]`.
-        live_rows: Number of rows that are no padding, `[...]`; None means all.
-        live_columns: Number of columns that are no padding, `[...]`; None means all.
+        live_rows: Number of rows that are not padding, `[...]`; None means all.
+        live_columns: Number of columns that are not padding, `[...]`; None means all.
 
     Returns:
         A `PowerTail`. The status is AT_BOUND if the tail is the shortest tried. It is NOT_IDENTIFIED if a log-normal is

@@ -1,4 +1,4 @@
-"""Scaling: many sizes in, exponents out; what a sharpening with a second size, and a scatter over seeds, tell."""
+"""Scaling: exponents from curves of several sizes, verdicts from how a change sharpens and how seeds scatter."""
 
 from .change import ChangeShape
 from .data_collapse import Collapse, CollapseKind, collapse

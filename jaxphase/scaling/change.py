@@ -24,7 +24,7 @@ class Change(NamedTuple):
     Attributes:
         center: Center, `[sizes]`.
         center_se: Its standard error, `[sizes]`.
-        width: Width, `[sizes]`; of a step between two controls their distance.
+        width: Width, `[sizes]`; for a step between two controls, their distance.
         width_se: Its standard error, `[sizes]`.
         resolved: Whether the controls resolve the width, `[sizes]`.
         sharpening: Minus the change of ln width per unit of ln size.
@@ -59,7 +59,7 @@ def sharpening_of(
     slopes = np.linspace(-STEEPEST, STEEPEST, 161)
     levels = np.linspace(log_width[0], log_width[-1], 121)
     places = levels[:, None, None] - slopes[:, None] * (log_size - log_size.mean())
-    # Beyond the narrowest and the widest width the curves cannot tell widths apart.
+    # Below the narrowest and above the widest width, the curves cannot tell widths apart.
     places = np.clip(places, log_width[0], log_width[-1])
     total = np.sum([CubicSpline(log_width, row)(places[..., i]) for i, row in enumerate(chi2)], axis=0)
     profile = valley(total.T)

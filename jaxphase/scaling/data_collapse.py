@@ -1,7 +1,7 @@
 """Do curves of several sizes fall on one another when they are scaled, A = L**exponent f((g - critical) L**(1/nu))?
 
-A transition sharpens with size, so its curves collapse with 1/nu > 0; those of a crossover do not. The fit is repeated
-in parts of the data (see `windows`), because the statistical errors of one fit do not cover its bias.
+A transition sharpens with size, so its curves collapse with 1/nu > 0; the curves of a crossover do not. The fit is
+repeated in parts of the data (see `windows`), because the statistical errors of one fit do not cover its bias.
 """
 
 import math
@@ -60,9 +60,9 @@ class Collapse(NamedTuple):
             `[observables, 2]`: -beta/nu of a magnetization, gamma/nu of a susceptibility.
         covariance: Statistical and systematic covariance of (critical, inverse_nu, *exponent).
         quality: Quality S of Houdayer & Hartmann of all points, near 1 for a collapse.
-        coverage: Share of the points that S is made of.
+        coverage: Share of the points that enter S.
         chi2_per_dof: Chi-squared per degree of freedom of the window with the largest weight.
-        windows: The fits that the answer is the average of.
+        windows: The fits whose average is the answer.
     """
 
     kind: CollapseKind
@@ -167,7 +167,7 @@ def _collapse(
     resamples: int,
     random: np.random.Generator,
 ) -> Collapse:
-    """The collapse of rows that suffice; `exponent` is NaN where it is free."""
+    """The collapse of enough rows; `exponent` is NaN where it is free."""
     rows, units = _in_units(columns, len(exponent))
     if "critical" in fixed:
         fixed["critical"] = (fixed["critical"] - units.center) / units.half

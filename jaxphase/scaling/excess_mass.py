@@ -16,7 +16,7 @@ from jaxphase.detect.distributions import share_above
 from jaxphase.detect.status import Status, answered, first_true
 from jaxphase.scaling.moments import as_outcomes
 
-LEAST_OUTCOMES = 8  # with fewer, two peaks cannot be told from chance
+LEAST_OUTCOMES = 8  # with fewer outcomes, two peaks cannot be told from chance
 DRAWS = 1999
 # Density levels that a peak may exceed, in units of the mean density over the range of the outcomes.
 LEVELS = np.geomspace(0.1, 100, 48)

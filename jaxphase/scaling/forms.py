@@ -7,7 +7,7 @@
 
 All four are fitted in the units of the quantity itself and compared by one likelihood, with Gaussian noise of unknown
 variance. None is favored by axes on which it happens to be a straight line (Clauset, Shalizi & Newman 2009, SIAM Rev.
-51, 661, on what such lines are worth).
+51, 661, on how little such lines prove).
 """
 
 from enum import IntEnum
@@ -258,6 +258,6 @@ def _powers(theta: Float[Array, "2"], u: Float[Array, "*n"]) -> Float[Array, "*n
 def _errors(
     weight: Float[Array, " n"], sse: Float[Array, ""], *columns: Float[Array, " n"], held: Bool[Array, ""] | int = 0
 ) -> Float[Array, " parameters"]:
-    """Standard errors from the derivatives by each number; `held` counts those that are not free."""
+    """Standard errors from the derivatives by each number; `held` counts the parameters that are not free."""
     root = jnp.sqrt(weight)[:, None]
     return standard_errors(root * jnp.stack(columns, axis=1), sse, count(weight) - len(columns) + held)

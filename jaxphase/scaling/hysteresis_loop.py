@@ -29,8 +29,8 @@ class Hysteresis(NamedTuple):
     """The loop between two branches.
 
     Attributes:
-        width: Distance in the control by which the rising branch lags; negative if it runs ahead. Between level
-            branches that is the distance of the jumps.
+        width: How far the rising branch lags, in units of the control; negative if it runs ahead. Between level
+            branches this is the distance of the jumps.
         width_se: Its standard error, from a jackknife over seeds.
         interval: Its 95 % interval, with Student's t, `[2]`.
         p_value: p-value of a loop no wider than the tolerance.

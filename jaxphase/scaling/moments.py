@@ -43,8 +43,8 @@ def susceptibility(outcomes: ArrayLike, *, volume: ArrayLike = 1.0, blocks: int 
 
     Args:
         outcomes: Outcomes, `[..., seeds]`; one that is not finite is missing.
-        volume: Number of units that an outcome is the mean of, `[...]`, so that the susceptibility of independent units
-            does not depend on their number; 1 for outcomes that are not means.
+        volume: Number of units that an outcome is the mean of, `[...]`, which makes the susceptibility of independent
+            units independent of their number; 1 for outcomes that are not means.
         blocks: For outcomes that are successive steps of a chain, number of blocks of them for the jackknife; by
             default each outcome is a block.
 
@@ -79,14 +79,14 @@ def _susceptibility(outcomes: ArrayLike, volume: ArrayLike, *, blocks: int | Non
 def binder_cumulant(outcomes: ArrayLike, *, about: About = "zero", blocks: int | None = None) -> Moment:
     """Compute the Binder cumulant `U = 1 - <m^4> / (3 <m^2>^2)` of outcomes over seeds.
 
-    About zero it suits an order parameter of two signs: 0 far on the disordered side, 2/3 on the ordered side, and near
-    the transition a number that does not depend on the size. About the mean it is 0 for a normal scatter and 2/3 for
-    two equal narrow peaks; its average over many sets of n outcomes is about 2 / n too high. Error and interval come
-    from a jackknife of the logarithm of the quotient. Coverage: see the page "Transition or crossover?".
+    Moments about zero suit an order parameter of two signs: 0 far on the disordered side, 2/3 on the ordered side, and
+    near the transition a number that does not depend on the size. About the mean the cumulant is 0 for a normal scatter
+    and 2/3 for two equal narrow peaks; its average over many sets of n outcomes is about 2 / n too high. Error and
+    interval come from a jackknife of the logarithm of the quotient. Coverage: see the page "Transition or crossover?".
 
     Args:
         outcomes: Outcomes m, `[..., seeds]`; one that is not finite is missing.
-        about: What the moments are about.
+        about: The point that the moments are taken about.
         blocks: Number of blocks for the jackknife, as in `susceptibility`.
 
     Returns:

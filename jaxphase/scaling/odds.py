@@ -1,8 +1,8 @@
-"""Bimodal outcomes: how the odds of the upper peak change with the control, the faster the larger the size.
+"""Bimodal outcomes: how the odds of the upper peak change with the control, and faster in larger systems.
 
 Equal models end in one of two states, so the share of models in each state says more than their mean. The share is a
 logistic of the control at every size, fitted by maximum likelihood to binomial counts. The scatter between the states
-is then no noise, and a step between two controls gives an upper bound of the width.
+then does not count as noise, and a step between two controls gives an upper bound of the width.
 """
 
 import math
@@ -23,7 +23,7 @@ LEAST_SIZES = 3
 
 
 def combined_p_value(p_value: Float[np.ndarray, " tests"]) -> float:
-    """The p-value of several independent ones together (Fisher 1925), without those that are NaN."""
+    """The joint p-value of several independent ones (Fisher 1925), without those that are NaN."""
     known = p_value[np.isfinite(p_value)]
     return float(chdtrc(2 * len(known), -2 * np.log(known).sum())) if len(known) else np.nan
 

@@ -204,7 +204,8 @@ def _errors(
 ) -> Float[np.ndarray, "2"]:
     """Standard errors of center and ln width, with low, a, b and the power free.
 
-    With the power held, the interval of the onset would be too narrow where the true power lies between those tried.
+    With a fixed power, the interval of the onset would be too narrow where the true power lies between two tried
+    values.
     """
     columns = _columns(x, power, width, center)
     solved = np.linalg.lstsq(columns * weight[:, None], target, rcond=None)[0]

@@ -1,9 +1,9 @@
 """Transition or crossover, continuous or first order: how the curves change as a second size grows.
 
-A transition sharpens: the width of the change shrinks as a power of the size, and so does that of the onset of an order
-parameter that is zero on one side. At a first-order transition the outcomes of equal models are bimodal, and their two
-peaks are as far apart in large systems as in small ones. At a continuous one they scatter widely about one value, and
-less in large systems. A crossover keeps its width.
+A transition sharpens: the width of the change shrinks as a power of the size. So does the rounded corner at the onset
+of an order parameter that is zero on one side. At a first-order transition the outcomes of equal models are bimodal,
+and their two peaks are as far apart in large systems as in small ones. At a continuous transition outcomes scatter
+widely about one value, and less in large systems. A crossover keeps its width.
 """
 
 import math

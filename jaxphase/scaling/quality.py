@@ -1,8 +1,8 @@
 """How far scaled data are from one curve: the quality S of Houdayer & Hartmann (2004, Phys. Rev. B 70, 014418).
 
 Every point is compared with a straight line through its neighbors of every other size. S is about 1 where data fall on
-one curve within their errors. S needs no model of the curve, so it finds where a fit may start. But it drops points
-that no other size reaches, and is therefore no basis for an estimate.
+one curve within their errors. S needs no model of the curve, so it finds starting points for a fit. But it drops points
+that no other size reaches, and should not be used as an estimate.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def starts(
         tables: The points of every observable, stacked, with the same sizes.
         fixed: Values at which "critical" or "inverse_nu" are held.
         exponent: Value at which the exponent of each observable is held, NaN where it is free.
-        count: How many starts to look for; fewer come back where critical is held.
+        count: How many starts to look for; there are fewer if critical is held.
     """
     span = float(np.ptp(np.asarray(tables.log_size)))
     grid_exponent = np.linspace(-8, 8, 33) / span if np.isnan(exponent).any() else np.zeros(0)

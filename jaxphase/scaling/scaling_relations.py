@@ -1,4 +1,4 @@
-"""The scaling relations among critical exponents, and how far measured exponents are from them."""
+"""The scaling relations among critical exponents, and the deviation of measured exponents from them."""
 
 import math
 import operator
@@ -16,13 +16,13 @@ REDUNDANT = 1e-8
 
 
 class ScalingRelation(NamedTuple):
-    """How far exponents are from a scaling relation.
+    """The deviation of exponents from a scaling relation.
 
     Attributes:
         formula: The relation.
         residual: Its left side less its right side.
         residual_se: Standard error of the residual; NaN if the exponents were computed by this very relation.
-        pull: The residual over its error.
+        pull: The residual divided by its error.
         p_value: p-value of the pull.
     """
 

@@ -1,4 +1,4 @@
-"""Where curves of two sizes cross, and how much steeper the larger one is there: the critical point without a collapse.
+"""Where curves of two sizes cross, and how much steeper the larger size is: the critical point without a collapse.
 
 A quantity without dimension, such as a Binder cumulant or the share of seeds that succeed, is the same for all sizes at
 the critical point (Binder 1981, Z. Phys. B 43, 119). The quotient of the slopes is (L'/L)**(1/nu): the
@@ -19,7 +19,7 @@ DENSE = 512  # places at which a change of sign is looked for
 
 
 class Crossings(NamedTuple):
-    """One crossing for every two successive sizes, and what all crossings say together.
+    """One crossing for every two successive sizes, and the joint result of all crossings.
 
     Attributes:
         size: Geometric mean of the two sizes, `[pairs]`.

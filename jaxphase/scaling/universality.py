@@ -104,7 +104,7 @@ def _measured(
     covariance: Mapping[str, npt.ArrayLike] | npt.ArrayLike | None,
     dimension: float | None,
 ) -> tuple[tuple[str, ...], Float[np.ndarray, " used"], Float[np.ndarray, "used used"]]:
-    """Names, values and covariance of the exponents that are finite, have an error and do not repeat another."""
+    """Names, values and covariance of the exponents that are finite, have an error and do not repeat one another."""
     if unknown := [name for name in exponents if name not in EXPONENTS]:
         raise ValueError(f"unknown exponent {unknown[0]!r}, known are {', '.join(EXPONENTS)}")
     if dimension is not None and not dimension > 0:

@@ -1,6 +1,6 @@
 """The universality classes whose exponents are known, with the uncertainties of the literature.
 
-Below its upper critical dimension two numbers make a class: `nu` and the scaling dimension of the order parameter,
+Below its upper critical dimension, two numbers define a class: `nu` and the scaling dimension of the order parameter,
 `beta / nu`. All other static exponents follow from them and the dimension d of space (Fisher 1998, Rev. Mod. Phys. 70,
 653). With d the upper critical dimension the same formulas give the exponents of mean-field theory.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 # Each exponent as a function of d, nu and x = beta / nu. A name of two exponents is their ratio, which finite-size
-# scaling measures without knowing nu. nu_volume belongs to the number of units N instead of the length L.
+# scaling measures without knowing nu. nu_volume is the exponent for the number of units N instead of the length L.
 _FORMULAS: Mapping[str, Callable[[float, float, float], float]] = MappingProxyType(
     {
         "nu": lambda d, nu, x: nu,

@@ -27,7 +27,7 @@ LEAST_POINTS = 12  # of a window
 
 
 class Windows(NamedTuple):
-    """The fits that the answer of a collapse is the average of.
+    """The fits whose average is the answer of a collapse.
 
     Attributes:
         fraction: Part of the range of x that was fitted, `[windows]`.
@@ -65,7 +65,7 @@ def fit_many(
     inside: Float[np.ndarray, "fits observables n"],
     near: float = master_curve.ARRIVED,
 ) -> Fit:
-    """Fit a collapse many times at once, each time to other points or other values.
+    """Fit a collapse many times at once, each time to different points or values.
 
     Args:
         begun: Where the parameters of each fit start, `[fits, ...]`.
@@ -157,7 +157,7 @@ def over_windows(
 def resampled(
     of: Fit, free: tuple[int, ...], rows: Rows, resamples: int, random: np.random.Generator
 ) -> Float[np.ndarray, "p p"]:
-    """Covariance of fits to a master curve with new noise, as large as errors and jitter together."""
+    """Covariance of fits to a master curve with new noise, whose size is that of errors and jitter together."""
     noise = np.sqrt(rows.error**2 + np.exp(2 * of.theta.curve.log_jitter)[:, None])
     value = rows.value - of.residual + noise * random.standard_normal((resamples, *rows.value.shape))
     inside = repeated(rows.weight * (of.residual != 0), resamples)

@@ -1,7 +1,8 @@
 """The Ising model on an L x L torus, J = 1, controlled by the coupling K = 1 / T: two simulators and the exact answer.
 
-Near K_c use `swendsen_wang`: there its sweeps are independent after a few, those of `metropolis` after a number that
-grows like L**2.17. `kaufman` gives the exact mean energy and heat capacity, at every finite L, that both must find.
+Near K_c use `swendsen_wang`: there configurations are independent after a few of its sweeps, and after a number of
+sweeps of `metropolis` that grows like L**2.17. `kaufman` gives the exact mean energy and heat capacity at every finite
+L; both simulators must agree with it.
 """
 
 import functools
@@ -26,7 +27,7 @@ EXPONENTS = {"alpha": 0.0, "beta": 1 / 8, "gamma": 7 / 4, "delta": 15.0, "nu": 1
 
 
 class Samples(NamedTuple):
-    """What a simulation measured, and where it ended.
+    """The measurements of a simulation, and its last spins.
 
     Attributes:
         magnetization: Signed magnetization per site, `[couplings, replicas, measurements]`.

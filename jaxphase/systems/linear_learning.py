@@ -1,4 +1,4 @@
-"""Linear networks that learn in steps, collapse or jump: gradient flows, and the same flows solved in closed form.
+"""Linear networks that learn in steps, collapse or jump: gradient flows, and the closed-form solutions of these flows.
 
 Four systems whose learning has a transition that is known exactly:
 
@@ -22,7 +22,7 @@ from jaxtyping import Array, ArrayLike, Float, Key, PyTree, Shaped
 
 
 class Flow(NamedTuple):
-    """What was observed along a gradient flow.
+    """The observations along a gradient flow.
 
     Attributes:
         times: Times from 0 on, `[steps + 1]`.
@@ -281,7 +281,7 @@ def critical_decay(target: float, depth: int) -> float:
     at `target`; three jump from w**3 = target / 2 to 0 at (target / 2)**(4 / 3).
 
     Args:
-        target: What the product of the weights should be.
+        target: The target value of the product of the weights.
         depth: Number of weights, at least 2.
 
     Returns:
@@ -294,7 +294,7 @@ def critical_product(target: float, depth: int) -> float:
     """Compute the jump: w**depth at the other minimum where 0 becomes the global one, target (D - 2) / (D - 1).
 
     Args:
-        target: What the product of the weights should be.
+        target: The target value of the product of the weights.
         depth: Number of weights D, at least 2.
 
     Returns:
@@ -310,7 +310,7 @@ def spinodal_decay(target: float, depth: int) -> float:
     decay for two.
 
     Args:
-        target: What the product of the weights should be.
+        target: The target value of the product of the weights.
         depth: Number of weights D, at least 2.
 
     Returns:
@@ -325,7 +325,7 @@ def upper_product(decay: ArrayLike, target: float, depth: int) -> Float[np.ndarr
 
     Args:
         decay: Weight decay, any shape.
-        target: What the product of the weights should be.
+        target: The target value of the product of the weights.
         depth: Number of weights, at least 2.
 
     Returns:
@@ -359,7 +359,7 @@ def scalar_chain(
 
     Args:
         decay: Weight decay, `[decays]`.
-        target: What the product of the weights should be.
+        target: The target value of the product of the weights.
         key: Decides the first weights: independent and normal, different for each seed and decay.
         depth: Number of weights.
         seeds: Chains at each decay.

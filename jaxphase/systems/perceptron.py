@@ -1,4 +1,4 @@
-"""Storage in a perceptron of N weights: the share of P random labeled patterns that a hyperplane separates.
+"""Storage in a perceptron of N weights: the probability that a hyperplane separates P patterns with random labels.
 
 For points in general position the probability is 2**(1 - P) * sum over k < N of binomial(P - 1, k): exactly 1/2 at
 P = 2N for every N, falling there within a window ~ N**(-1/2) of the load P / N. It is the sharpest test of finite-size

@@ -1,7 +1,7 @@
 """Site and bond percolation on an L x L torus, controlled by the probability p that a site or bond is there.
 
 There are no dynamics and no correlations between samples, so this is the cleanest of continuous transitions. Above p_c
-the largest cluster takes a share ~ (p - p_c)**beta of the lattice; the others have a mean size ~ |p - p_c|**-gamma on
+the largest cluster holds a share ~ (p - p_c)**beta of the lattice; the others have a mean size ~ |p - p_c|**-gamma on
 both sides.
 """
 
@@ -27,10 +27,10 @@ CRITICAL_WRAPPING = {"one": 0.521058, "either": 0.690474, "both": 0.351643}
 
 
 class Percolation(NamedTuple):
-    """What is measured of each lattice; every field has the leading shape of the lattices.
+    """The measurements of each lattice; every field has the leading shape of the lattices.
 
     Attributes:
-        largest: Share of the sites that the largest cluster takes.
+        largest: Share of the sites in the largest cluster.
         susceptibility: Sum of size**2 over the other clusters, per site of the lattice.
         horizontal: Whether a cluster wraps around the torus along the rows.
         vertical: Whether a cluster wraps around the torus along the columns.

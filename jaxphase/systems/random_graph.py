@@ -18,7 +18,7 @@ EXPONENTS = {"beta": 1.0, "gamma": 1.0, "nu": 3.0}  # nu of N: the window of c s
 
 
 class Components(NamedTuple):
-    """What is measured of each graph.
+    """The measurements of each graph.
 
     Attributes:
         largest: Share of the vertices in the largest component, float64 `[degrees, replicas]`.

@@ -1,1 +1,1 @@
-"""Renormalization of a trained family: its models halved again and again, and what flows."""
+"""Renormalization of a trained family: its models are halved again and again, and their couplings are followed."""

@@ -1,4 +1,4 @@
-"""What the renormalization of a family says: beta functions of its couplings, fixed points and their exponents."""
+"""The results of the renormalization of a family: beta functions of its couplings, fixed points and their exponents."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,12 +23,12 @@ MAX_MISFIT = 4.0
 
 
 class Coupling(NamedTuple):
-    """How a measured quantity is made a coupling.
+    """How a measured quantity is turned into a coupling.
 
     Attributes:
         label: The coupling in formulas.
         transform: From the measured quantity to the coupling.
-        trivial: The coupling at the trivial (Gaussian) fixed point; NaN if that fixed point leaves it open.
+        trivial: The coupling at the trivial (Gaussian) fixed point; NaN if it has no definite value there.
     """
 
     label: str
@@ -69,8 +69,8 @@ class CouplingFlow:
         y: `ln(lambda) / ln b` of the map linearized there; NaN if none was found.
         nu: `1 / y`; NaN also where y is not positive.
         misfit: Chi-squared per degree of freedom of the steps about one linear map. Above `MAX_MISFIT` the next K
-            depends on more than K: this coupling has no flow of its own, and `kind` is NOT_FOUND. NaN if the fit found
-            no fixed point in the first place.
+            depends on more than K: this coupling has no flow of its own, and `kind` is NOT_FOUND. NaN if the fit itself
+            found no fixed point.
     """
 
     layer: int

@@ -34,12 +34,12 @@ VARIANTS = {
     "not rescaled": Settings("activations", rescale=False),
     "weights": Settings("weights", rescale=True),
 }
-# About so many arrays as large as the activations of the widest layer are in memory during a step.
+# During a step, about this many arrays as large as the activations of the widest layer are in memory.
 _ACTIVATIONS = 16
 
 
 class Scale(NamedTuple):
-    """What models are after a number of halvings.
+    """The models after a number of halvings.
 
     Attributes:
         recipe: The recipe at the resolution of this step.
@@ -55,7 +55,7 @@ class Scale(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """What a step runs, jitted over lanes; steps of one resolution share it, as all are padded to one width.
+    """The jitted programs of a step; steps of one resolution share them, as all models are padded to one width.
 
     Attributes:
         coarsen: By variant, from (params, per_model, coarse per_model) and inputs to (params, kept, restored).
@@ -71,13 +71,13 @@ class Programs(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What was measured after each halving, of all lanes.
+    """The measurements after each halving, for all lanes.
 
     Attributes:
         metrics: By variant, the metrics of each scale.
-        kept: Of the first variant, for each scale but the first, the share of the variance that a reduction has kept.
+        kept: For the first variant and each scale but the first, the share of the variance that a reduction has kept.
         restored: For each scale but the first, the scale that activations had before it was restored.
-        couplings: Of the first variant, the couplings of each scale.
+        couplings: For the first variant, the couplings of each scale.
     """
 
     metrics: dict[str, list[Metrics]]
@@ -307,7 +307,7 @@ def _measure(
 
 
 def _probe(classes: int, prepared: PreparedFeatures, splits: Splits) -> Metrics:
-    """What a probe reads from features."""
+    """The metrics that a probe reads from features."""
     return probe_lane((), classes, prepared, splits)
 
 

@@ -1,1 +1,1 @@
-"""Coarse-graining of trained networks: fewer units, coarser space, and the couplings of what comes out."""
+"""Coarse-graining of trained networks: fewer units, coarser space, and the couplings of the result."""

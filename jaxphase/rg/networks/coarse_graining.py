@@ -37,7 +37,7 @@ from jaxphase.rg.networks.surgery import (
 
 
 class Coarse(NamedTuple):
-    """A coarse-grained model, and by layer how well it stands for the larger one.
+    """A coarse-grained model, and for each layer how well it represents the larger model.
 
     Attributes:
         model: The smaller model.
@@ -131,7 +131,7 @@ def reduce_mlp(
             reduce_dense(layer, smaller, inputs, None if blocked is None else blocks.means(blocked))
             inputs = identity(smaller.kernel[...].shape[1])
         else:
-            raise InputError(f"{name} is another layer in like than in fine: give models of the same options.")
+            raise InputError(f"{name} is a different layer in like than in fine: give models of the same options.")
         x, c = layer(x), smaller(c)
     if layout is None:
         reduce_projector(fine.projector, coarse.projector, inputs)

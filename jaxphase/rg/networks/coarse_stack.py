@@ -139,7 +139,7 @@ def choose_channels(fine: Half, coarse: Half, states: list[State], settings: Set
 def turn_norm(
     fine: RMSNorm, coarse: RMSNorm, x: State, c: CoarseState, stream: Reduction, settings: Settings
 ) -> Reduction:
-    """Fill a norm of the turned stream; the layer behind it absorbs the old gain, which belongs to no direction.
+    """Fill a norm of the turned stream; the next layer absorbs the old gain, which belongs to single channels.
 
     The kept directions have nearly the old sum of squares, but are fewer. The new gain is the root of the ratio of
     their numbers, which keeps the scale, until the rescaling gives each direction its own.

@@ -1,7 +1,7 @@
 """Couplings of a trained network: the numbers of its layers that are followed through a coarse-graining.
 
-None depends on the order of units, nor on the axes of a residual stream: what is said of the distribution of
-activations is a mean over all directions in their space.
+None depends on the order of units, nor on the axes of a residual stream: moments of the activations are means over all
+directions in their space.
 """
 
 import math
@@ -26,23 +26,23 @@ from jaxphase.scaling import correlation_lengths
 
 Scalar = Float[Array, ""]
 
-_SKEWNESS_SAMPLES = 1024  # samples at most whose third moments are taken, in pairs
+_SKEWNESS_SAMPLES = 1024  # largest number of samples whose third moments are taken, in pairs
 _LENGTH_ROWS = 64  # rows whose correlations over positions are taken
 _CHI_ROWS = 8  # rows whose units are perturbed for chi
 _CHI_AT_ONCE = 16  # units that are perturbed together
 
 
 class Layer(NamedTuple):
-    """A block of a network at work.
+    """A block of a network with its inputs.
 
     Attributes:
         name: Where it is in the model.
         function: From inputs to outputs.
         inputs: Its inputs, `[n, ..., width]`.
-        live_inputs: Number of inputs that are no padding.
-        live: Number of outputs that are no padding.
+        live_inputs: Number of inputs that are not padding.
+        live: Number of outputs that are not padding.
         weights: The weights by which it reads and writes, `[rows, columns]`.
-        live_weights: Number of their rows and of their columns that are no padding.
+        live_weights: Number of their rows and of their columns that are not padding.
         sides: Sides of the lattice of positions; empty without positions.
     """
 
@@ -232,7 +232,7 @@ def skewness(centered: Float[Array, "n w"], covariance: Float[Array, "w w"]) -> 
 
     The squared third moment comes from pairs of a sample x of one half and y of the other: the mean of
     `(u x)**3 (u y)**3` over u is `6 (x y)**3 + 9 |x|**2 |y|**2 x y`, whose expectation is 0 for a symmetric
-    distribution. Of a negative value minus the root of its modulus is taken.
+    distribution. For a negative value, it is minus the root of the modulus.
     """
     some = centered[:: -(-len(centered) // _SKEWNESS_SAMPLES)]
     x, y = (half - half.mean(0) for half in (some[::2], some[1::2]))
@@ -248,8 +248,8 @@ def gaussian_entropy(covariance: Float[Array, "w w"], samples: int, live: Int[Ar
     """Compute the entropy in nats, per dimension, of a Gaussian with the covariance of these samples.
 
     It is the unbiased estimator of Ahmed & Gokhale (1989, IEEE Trans. Inf. Theory 35, 688) for independent Gaussian
-    samples, over the first `live` dimensions. Directions without variance get that of rounding. The result is NaN with
-    fewer samples than dimensions.
+    samples, over the first `live` dimensions. Directions without variance get the variance of rounding. The result is
+    NaN with fewer samples than dimensions.
     """
     place = jnp.arange(len(covariance))
     values = jnp.linalg.eigvalsh(covariance)

@@ -68,7 +68,7 @@ def select(
 
     def add(i: Array, state):
         rest, up, chosen, free = state
-        # No share is negative by rounding, so that among equals the first is taken, which is no padding.
+        # No share is negative by rounding, so that among equals the first is taken, which is not padding.
         share = jnp.where(free, jnp.maximum(jnp.diagonal(rest), 0), -1).reshape(-1, group).sum(1)
         first = group * jnp.argmax(share)
         for place in range(group):
@@ -109,7 +109,7 @@ def principal_axes(second_moment: Float[AnyArray, "w w"], live: ArrayLike, keep:
 
     Args:
         second_moment: Mean products of the coordinates, `[w, w]`.
-        live: Number of coordinates that are no padding.
+        live: Number of coordinates that are not padding.
         keep: Number of directions to keep, at most `size`.
         size: Number of coarse coordinates of the result.
 

@@ -16,7 +16,8 @@ from jaxphase.rg.networks.reduction import AnyArray, Reduction, identity, select
 Method = Literal["activations", "weights"]
 Samples = Float[AnyArray, "*batch w"]
 
-# A unit whose input has less than this share of its former scale receives only rounding, which no factor can restore.
+# A unit whose input has less than this share of its former scale gets only rounding errors, which no factor can
+# restore.
 _SILENT = 1e-4
 
 

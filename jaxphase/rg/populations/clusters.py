@@ -5,13 +5,13 @@ large correlations, and so also those that are large by chance: measured in the 
 independent units have alpha > 1 and mu > 0. Here the samples are split into two halves. Each half is measured in the
 clusters and along the eigenvectors that the other half has chosen, so that chance correlations do not count.
 
-In each step the units are paired greedily by correlation and summed; of an odd number one is dropped. Errors come from
-the jackknife over blocks, and from choosing the clusters again with half of the samples. Estimates are corrected for
-their bias of order 1 / samples.
+In each step the units are paired greedily by correlation and summed; if their number is odd, one is dropped. Errors
+come from the jackknife over blocks, and from choosing the clusters again with half of the samples. Estimates are
+corrected for their bias of order 1 / samples.
 
 Single units follow no power law, so fits start at a smallest K. The largest clusters feel the finite size of the
-system, an error that is not included; for the critical Ising model it is on the page on renormalization in the
-documentation.
+system, and the errors do not include this. The page on renormalization in the documentation shows how much it matters
+for the critical Ising model.
 """
 
 import functools

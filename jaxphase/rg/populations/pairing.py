@@ -45,8 +45,8 @@ def pair(correlation: ArrayLike, live: ArrayLike | None = None) -> Pairs:
     """Pair units greedily by their correlation.
 
     Only the order of the correlations counts; among equal ones the lowest index goes first, and NaN counts as the
-    lowest. Every live unit gets a partner, even an anticorrelated one; of an odd number one is left over. There are
-    about log2(units) passes over the matrix, and at worst units / 2.
+    lowest. Every live unit gets a partner, even an anticorrelated one; if their number is odd, one is left over. There
+    are about log2(units) passes over the matrix, and at worst units / 2.
 
     Args:
         correlation: Correlations, `[..., units, units]`, symmetric.
@@ -72,15 +72,15 @@ def pair(correlation: ArrayLike, live: ArrayLike | None = None) -> Pairs:
 def pair_and_sum(activations: ArrayLike, live: ArrayLike | None = None) -> CoarseUnits:
     """Do one step of coarse-graining: pair the units greedily by correlation and sum the pairs.
 
-    The pairs are chosen by the correlations in these samples, so that measuring the sums in the same samples is biased
-    towards more correlation; `cluster_flow` avoids this.
+    The pairs are chosen by the correlations in these samples, so measuring the sums in the same samples is biased
+    toward more correlation; `cluster_flow` avoids this.
 
     Args:
         activations: Activations, `[..., samples, units]`.
         live: Which units to pair, `[..., units]`; None means all. Units that do not vary are left out too.
 
     Returns:
-        `CoarseUnits`; of an odd number of units one is dropped.
+        `CoarseUnits`; of an odd number of units, one is dropped.
 
     Raises:
         ValueError: If there are fewer than two units.

@@ -34,7 +34,8 @@ COMPARED = ("alpha", "beta", "mu", "z", "omega", "kurtosis")
 _SIGNIFICANT = 3.0
 # There is no difference only if three errors are at most this large, for alpha and for the kurtosis.
 _ALPHA_RESOLUTION, _KURTOSIS_RESOLUTION = 0.15, 0.3
-# The excess kurtosis falls with omega = 1 in a flow to the Gaussian fixed point, and with 0 in none: the border.
+# The border between a flow to the Gaussian fixed point, where the excess kurtosis falls with omega = 1, and no flow,
+# with omega = 0.
 _OMEGA_BORDER = 0.25
 # How far alpha may be from 1 + mu, beyond two errors.
 _RELATION_TOLERANCE = 0.1
@@ -56,9 +57,9 @@ class Phenomenological(NamedTuple):
         surrogates: `ClusterFlow` of the surrogates, `[surrogates, ...]`, in the order of `SURROGATES`; the last one
             only if samples are in order of time.
         difference: Activations less surrogate of the numbers in `COMPARED`, `[surrogates, ..., 6]`. The kurtosis is
-            that of the largest clusters in the fits.
-        difference_se: Its standard error, `[surrogates, ..., 6]`, as if both were independent, which makes it rather
-            too large than too small.
+            taken at the largest clusters in the fits.
+        difference_se: Its standard error, `[surrogates, ..., 6]`, as if both were independent, which makes it too large
+            if anything.
         score: `difference / difference_se`, `[surrogates, ..., 6]`; NaN where either is.
         relation: `alpha - 1 - mu`, `[...]`; 0 if clusters of all sizes are alike.
         relation_se: Its standard error, `[...]`.

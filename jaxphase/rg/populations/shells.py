@@ -1,8 +1,8 @@
 """Coarse-graining of activations in momentum space: the modes of least variance are integrated out, shell by shell.
 
 Bradde & Bialek (2017), J. Stat. Phys. 167, 462, "PCA meets RG". If units have places in space, the modes of their
-covariance are plane waves, and those of large variance have long wavelengths. For units without places the modes by
-variance take the place of wavelengths.
+covariance are plane waves, and those of large variance have long wavelengths. For units without places, modes ordered
+by variance take the role of wavelengths.
 """
 
 import functools

@@ -1,9 +1,9 @@
 """Surrogates of activations: random data that share all properties with them except the one under test.
 
 Units that merely differ, and Gaussian units of the same covariance, give power laws under coarse-graining too. An
-exponent means more than that only if it differs from those of such surrogates. Activations are `[..., samples, units]`,
-and so are their surrogates, which are independent for every leading index. A sample that is not finite somewhere is
-missing: it stays NaN and has no influence on the others.
+exponent means more than that only if it differs from the exponents of such surrogates. Activations are
+`[..., samples, units]`, and so are their surrogates, which are independent for every leading index. A sample that is
+not finite somewhere is missing: it stays NaN and has no influence on the others.
 """
 
 import functools
@@ -37,8 +37,8 @@ def shuffled(activations: ArrayLike, *, key: Key[Array, ""]) -> Float[Array, "..
 def same_spectrum(activations: ArrayLike, *, key: Key[Array, ""]) -> Float[Array, "..."]:
     """Draw independent Gaussian samples with the mean and the covariance of the activations.
 
-    Only pairwise relations remain. The covariance is that of the samples, with all its chance correlations, which are
-    real ones of the surrogate; it may have any rank. A unit that does not vary stays at its value.
+    Only pairwise relations remain. The covariance is that of the samples, with all its chance correlations, which the
+    surrogate has as true ones; it may have any rank. A unit that does not vary stays at its value.
 
     Args:
         activations: Activations, `[..., samples, units]`.

@@ -53,15 +53,15 @@ def fit_correlation_exponent(
 
     Args:
         control: Control, `[..., n]`.
-        length: Correlation length, `[..., n]`. Leave out points so near to the critical control that the length is
-            limited by the system.
+        length: Correlation length, `[..., n]`. Leave out points so near the critical control that the size of the
+            system limits the length.
         error: Standard error of the length, `[..., n]`; a point without a finite positive length and error is missing.
         critical: Critical control, `[...]`; by default it is fitted, up to ten ranges of the data to both sides.
 
     Returns:
         A `CorrelationExponent`. The status is AT_BOUND if the critical control is at the edge of its search,
-        NOT_IDENTIFIED, with NaN, if the length does not vary, and TOO_FEW_POINTS, with NaN, if there are not more
-        points than numbers to fit.
+        NOT_IDENTIFIED, with NaN, if the length does not vary, and TOO_FEW_POINTS, with NaN, if there are no more points
+        than parameters to fit.
 
     Raises:
         ValueError: If the shapes do not broadcast.

@@ -4,7 +4,7 @@ Both come from the field summed over the other axis (zero momentum), are average
 the bias of the jackknife.
 
 The second-moment length is `sqrt(S(0) / S(k) - 1) / (2 sin(pi / L))` with the structure factor S at 0 and at k = 2 pi /
-L (Cooper, Freedman & Preston 1982). The exponential length is the one of `C(r) ~ exp(-r / length)`, with its mirror
+L (Cooper, Freedman & Preston 1982). The exponential length is defined by `C(r) ~ exp(-r / length)`, with its mirror
 image on a ring, by weighted least squares. The fit starts at lag 1, or at lag 3 or 6 if that fit differs, and ends
 where C is lost in its error. Lag 0 holds independent noise and is not used.
 """
@@ -24,7 +24,8 @@ from jaxphase.scaling.fields.samples import as_field, centered, jackknife, over_
 
 # The exponential length is fitted up to the lag at which C falls below this many standard errors.
 _LOST = 3.0
-# At short lags faster decays may hide the longest: a later first lag is taken if its fit differs by this many errors.
+# At short lags, faster decays may hide the slowest one: the fit starts at a later lag if that changes it by this many
+# errors.
 _FIRST_LAGS, _DIFFERENT = (1, 3, 6), 2.5
 _SHORTEST, _LONGEST = 0.15, 10.0  # in positions, and in units of the axis
 

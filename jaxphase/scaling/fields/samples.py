@@ -58,7 +58,7 @@ def structure_factor(
 ) -> tuple[Float[Array, "estimates *waves"], Bool[Array, " blocks"]]:
     """Unbiased connected structure factor of all samples and of all but each block, and which blocks have samples.
 
-    `sizes` are those of the transform; zero padding keeps the ends of a field apart that is not periodic.
+    `sizes` are those of the transform; zero padding separates the ends of a field that is not periodic.
     """
     size = -(-len(field) // blocks)
     gap = blocks * size - len(field)
