@@ -1,4 +1,4 @@
-"""How complex data are before any model sees them: bits per number, measured once on the host.
+"""Complexity of the data before any model sees them: bits per number, measured once on the host.
 
 A number is a pixel, a coordinate or a token. Tokens are taken as they are. Real numbers are first rounded to 256 equal
 steps from the smallest to the largest of all rows, so that both measures describe the same 8-bit data.
@@ -16,7 +16,7 @@ def entropy(rows: Shaped[ArrayLike, "*rows"]) -> float:
     """Compute the entropy of a single number of the rows, whatever its place and its neighbors.
 
     It is the entropy of the observed frequencies plus the correction (K - 1) / 2 N for K values seen in N numbers,
-    without which it is too small on average.
+    because without it the entropy is too small on average.
 
     Args:
         rows: Tokens from 0 on, or real numbers, any shape, usually `[n, numbers]`.

@@ -54,13 +54,13 @@ def info_nce_bound(
     """Bound the information between two views from below by InfoNCE.
 
     The bound is log n minus the cross-entropy of guessing which of the n rows of b belongs to a row of a, with the
-    critic `cosine(a, b) / temperature`; it is averaged over both directions. It cannot exceed log n, however much
-    there is to know. It holds on average over samples: one sample can lie above it by noise, and the best of several
+    critic `cosine(a, b) / temperature`; it is averaged over both directions. It cannot exceed log n, however large the
+    information is. It holds on average over samples: one sample can lie above it by noise, and the best of several
     temperatures by a little more. It is negative where the critic is worse than guessing.
 
     Args:
         a: Features of n independent rows, `[n, d]`; columns of zeros (padding) change nothing.
-        b: Features of the other views of the same rows, `[n, d]`; a row of zeros is a pair without a clue.
+        b: Features of the other views of the same rows, `[n, d]`; a pair with a row of zeros carries no information.
         temperature: One temperature, or several of which the best is taken.
 
     Returns:

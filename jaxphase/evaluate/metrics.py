@@ -1,4 +1,4 @@
-"""The metrics a sweep measures at every checkpoint: what each is called in words, and its unit."""
+"""The metrics that a sweep measures at every checkpoint: the name of each in words, and its unit."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Nearest neighbors: a readout of a representation that has nothing to fit."""
+"""Nearest neighbors: a readout of a representation without parameters to fit."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def knn_accuracy(
     Each of the `neighbors` rows of largest cosine similarity s votes for its class with weight exp(s / temperature).
     Features are standardized first, as for the linear probe: an offset common to all rows would make every cosine 1.
     All rows that tie with the last neighbor vote, so the order of the rows does not matter; if no feature varies, the
-    commonest class wins everywhere.
+    most common class wins everywhere.
 
     Args:
         features: Labeled rows, `[n, d]`; a feature that never varies (padding) changes nothing.

@@ -10,7 +10,7 @@ from jaxphase.evaluate.representation import standardize
 
 
 class Probe(NamedTuple):
-    """What a linear readout gets out of a representation, measured on rows that it was not fitted on.
+    """The quality of a linear readout of a representation, measured on rows that it was not fitted on.
 
     Attributes:
         accuracy: Fraction of the test rows whose class is right.

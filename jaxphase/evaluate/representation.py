@@ -16,8 +16,8 @@ class Spectrum(NamedTuple):
     """Singular values of features, the largest first.
 
     Attributes:
-        values: Of the features as they are, `[min(n, d)]`.
-        centered: Of the features minus their mean, `[min(n, d)]`.
+        values: Singular values of the features as they are, `[min(n, d)]`.
+        centered: Singular values of the features minus their mean, `[min(n, d)]`.
     """
 
     values: Float[Array, "*models ranks"]
@@ -93,9 +93,9 @@ def spectrum_slope(
     """Compute alpha-ReQ, the decay of the eigenvalues of the covariance of features with rank.
 
     It is minus the slope of log eigenvalue against log rank by least squares with weights 1 / rank, so that ranks count
-    evenly on the logarithmic axis. Eigenvalues of 0 (padding), up to rounding, are left out. The standard error is that
-    of the line, not that of the sample: the eigenvalues of a sample are not independent, and decay somewhat faster than
-    those of the population.
+    evenly on the logarithmic axis. Eigenvalues of 0 (padding), up to rounding, are left out. The standard error is the
+    error of the line, not of the sample: the eigenvalues of a sample are not independent, and decay somewhat faster
+    than those of the population.
 
     Args:
         features: Representation, `[n, d]`.

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def curve(analysis: Analysis, metric: str, *, ax: "Axes | None" = None) -> "Axes":
     """Draw a metric against size: seeds, their mean with its standard error, and the fit in its pointwise 95 % band.
 
-    Each group has a color. A critical size is a dashed line in its 95 % interval, a break of a power law a dotted one.
-    The verdicts stand above.
+    Each group has a color. A critical size is a dashed line in its 95 % interval, a break of a power law is a dotted
+    line. The verdicts stand above.
 
     Args:
         analysis: The analysis.
@@ -67,7 +67,7 @@ def curve(analysis: Analysis, metric: str, *, ax: "Axes | None" = None) -> "Axes
 def derivative(analysis: Analysis, metric: str, *, ax: "Axes | None" = None) -> "Axes":
     """Draw the slope of a metric per decade of size with its 95 % band, and a triangle where it is steepest.
 
-    The triangle has the 95 % interval of its place. A curve with too few points has no slope.
+    The triangle has the 95 % interval of the steepest size. A curve with too few points has no slope.
 
     Args:
         analysis: The analysis.

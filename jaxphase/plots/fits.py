@@ -1,4 +1,4 @@
-"""The curve that a verdict stands for, and how well its points know it."""
+"""The fitted curve of a verdict, and its confidence band."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 SHADE = 0.2  # opacity of a band
 
-# `detect.fit_broken_power_law` holds a bend that is narrower than this part of the gap around it, as no point sees it.
+# `detect.fit_broken_power_law` fixes a bend that is narrower than this part of the gap around it, as no point depends
+# on it.
 _UNRESOLVED = 1 / 8
 
 
@@ -68,21 +69,21 @@ def confidence_band(
 ) -> Band:
     """Evaluate the fit of one kind of curve with its pointwise 95 % band.
 
-    The band is that of the delta method: with J and K the derivatives of the curve by its parameters at the points and
-    at the sizes, it reaches Student's t for n - p degrees of freedom, times the residual standard deviation, times the
-    norm of the rows of K J^+. It supposes the kind, and one noise at all sizes. How often it holds the true curve: see
-    the page How verdicts are made.
+    The band comes from the delta method. With J and K the derivatives of the curve by its parameters at the points and
+    at the sizes, its half width is Student's t for n - p degrees of freedom, times the residual standard deviation,
+    times the norm of the rows of K J^+. It supposes that the kind is right and the noise is equal at all sizes. How
+    often it contains the true curve: see the page How verdicts are made.
 
     Args:
         kind: The kind of curve. A power law without an answer is drawn as a straight line in log size.
-        parameters: Those of its `Finding`; for a step its critical_size.
+        parameters: The parameters of its `Finding`; for a step its critical_size.
         x: Sizes of the points.
         y: Their values.
-        sizes: Where the band is wanted.
+        sizes: The sizes of the band.
 
     Returns:
-        The curve and its band. NaN where there is no fit, and for the ends where no point is left to tell the noise.
-        Between the two sizes that a step lies between, the band holds both levels.
+        The curve and its band. NaN where there is no fit; the ends are NaN if no point is left to estimate the noise.
+        Between the two sizes around a step, the band contains both levels.
     """
     if kind in (CurveKind.POWER_LAW, CurveKind.BROKEN_POWER_LAW) and not _answered(parameters):
         kind = CurveKind.LINEAR
@@ -116,11 +117,11 @@ def half_width(
 
     Args:
         columns: Derivatives of the curve by its parameters at the points; times the root of their weights, if any.
-        wanted: The same where the interval is asked for.
+        wanted: The same at the sizes of the interval.
         rest: Residuals at the points; times the root of their weights.
 
     Returns:
-        The half widths; NaN where no point is left to tell the noise.
+        The half widths; NaN if no point is left to estimate the noise.
     """
     dof = len(rest) - columns.shape[1]
     if dof < 1:
@@ -196,7 +197,7 @@ def _bends(p: Mapping[str, Any], sizes: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _resolved(p: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
-    """Whether a bend is wide enough for the points to see how wide [breaks]."""
+    """Whether a bend is wide enough for the points to resolve its width [breaks]."""
     known, place = np.unique(np.log(x / p["reference"])), np.log(p["d"])
     after = np.clip(np.searchsorted(known, place), 1, len(known) - 1)
     return np.asarray(p["f"]) > 1.01 * _UNRESOLVED * (known[after] - known[after - 1])

@@ -28,8 +28,8 @@ def coupling(dataset: xr.Dataset, family: FamilyFlow, name: str, *, ax: "Axes | 
     Each model size has a color, each layer a line style.
 
     Args:
-        dataset: What `rg.renormalize` has measured.
-        family: What `rg.follow` has found in it.
+        dataset: The result of `rg.renormalize`.
+        family: The result of `rg.follow` for it.
         name: The coupling, a name in `rg.FOLLOWED`.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
@@ -57,8 +57,8 @@ def beta(dataset: xr.Dataset, family: FamilyFlow, name: str, *, ax: "Axes | None
     Errors are standard errors over seeds; colors and line styles are those of `coupling`.
 
     Args:
-        dataset: What `rg.renormalize` has measured.
-        family: What `rg.follow` has found in it.
+        dataset: The result of `rg.renormalize`.
+        family: The result of `rg.follow` for it.
         name: The coupling, a name in `rg.FOLLOWED`.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
@@ -90,7 +90,7 @@ def spectrum(dataset: xr.Dataset, layer: int = 0, *, ax: "Axes | None" = None) -
     Eigenvalues are divided by their mean, ranks by the number of units; lines are geometric means over seeds.
 
     Args:
-        dataset: What `rg.renormalize` has measured.
+        dataset: The result of `rg.renormalize`.
         layer: The layer.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
@@ -122,7 +122,7 @@ def coarse_loss(dataset: xr.Dataset, metric: str = "loss", *, ax: "Axes | None" 
     Errors are standard errors over seeds. A gray line shows the models that were trained at each size.
 
     Args:
-        dataset: What `rg.renormalize` has measured.
+        dataset: The result of `rg.renormalize`.
         metric: "loss" or "accuracy".
         ax: The Axes to draw in, by default those of a new figure in our style.
 
@@ -164,12 +164,12 @@ def coarse_loss(dataset: xr.Dataset, metric: str = "loss", *, ax: "Axes | None" 
 def flow_diagram(dataset: xr.Dataset, family: FamilyFlow, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":
     """Draw ln chi over model size and number of halvings, with the line where it is 0 and the phase of each model.
 
-    Dashed lines bound what is called critical; white is not measured. In an Axes of yours no color bar is drawn; make
-    one from its first collection.
+    Dashed lines bound the critical region; white is not measured. In an Axes of yours no color bar is drawn; make one
+    from its first collection.
 
     Args:
-        dataset: What `rg.renormalize` has measured.
-        family: What `rg.follow` has found in it.
+        dataset: The result of `rg.renormalize`.
+        family: The result of `rg.follow` for it.
         layer: The layer.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
@@ -238,7 +238,7 @@ def _check_layer(dataset: xr.Dataset, layer: int) -> None:
 
 
 def _regions(ax: "Axes", sizes: np.ndarray, scales: np.ndarray, values: np.ndarray, threshold: float):
-    """Filled contours of ln chi, the critical line, and the boundaries of what is called critical."""
+    """Filled contours of ln chi, the critical line, and the boundaries of the critical region."""
     reach = max(1.0, 2 * threshold)
     style = {"levels": np.linspace(-reach, reach, 21), "cmap": "RdBu_r", "extend": "both"}
     drawn = ax.contourf(sizes, scales, np.ma.masked_invalid(values), **style)

@@ -34,8 +34,8 @@ def learning_curves(
     Args:
         dataset: Curves over steps, as `analyze_time` takes them.
         metric: One of its metrics.
-        times: What `analyze_time` found there: steps are marked with the 95 % interval of their times, plateaus are
-            thick lines.
+        times: The result of `analyze_time` for these curves: steps are marked with the 95 % interval of their times,
+            plateaus are thick lines.
         data_size: One of its data sizes, by default the largest.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
@@ -92,7 +92,7 @@ def learning_times(times: TimeAnalysis, metric: str, *, ax: "Axes | None" = None
     Each data size has a color. Where the times follow a power law it is drawn, with its exponent in the legend.
 
     Args:
-        times: What `analyze_time` found.
+        times: The result of `analyze_time`.
         metric: One of its metrics.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
@@ -135,17 +135,17 @@ def learning_times(times: TimeAnalysis, metric: str, *, ax: "Axes | None" = None
 def delays(times: TimeAnalysis, *, ax: "Axes | None" = None) -> "Axes":
     """Draw how many times as long as training validation takes to learn (grokking), against size.
 
-    Each data size has a color. Points have 95 % intervals and are hollow where the interval holds 1.
+    Each data size has a color. Points have 95 % intervals and are hollow where the interval contains 1.
 
     Args:
-        times: What `analyze_time` found.
+        times: The result of `analyze_time`.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
     Returns:
         The Axes.
 
     Raises:
-        InputError: If there is no delay to draw: it takes train_loss and val_loss, which both change.
+        InputError: If there is no delay to draw; train_loss and val_loss must both change.
     """
     known = [entry for entry in times.delays if entry.delay.kind != DelayKind.NO_CHANGE]
     if not known:

@@ -1,4 +1,4 @@
-"""What the figures of an analysis are made of: its curves, their values, and what all of it is called."""
+"""The data of the figures of an analysis: its curves, their values, and their names."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ def values_of(analysis: Analysis, finding: Finding) -> Float[np.ndarray, "sizes 
 def mean_and_error(
     values: Float[np.ndarray, "*shape seeds"],
 ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
-    """Mean over the last axis, seeds, and its standard error; NaN where there are none, the error with one alone."""
+    """Mean over the last axis, seeds, and its standard error; NaN without seeds, and the error also with only one."""
     present = np.isfinite(values)
     count = present.sum(axis=-1)
     mean = np.where(count > 0, np.where(present, values, 0).sum(axis=-1) / np.maximum(count, 1), np.nan)
@@ -58,7 +58,7 @@ def mean_and_error(
 
 
 def named(data: xr.Dataset, metric: str) -> tuple[str, str]:
-    """Long name and unit; a metric without a unit is measured in itself."""
+    """Long name and unit; a metric without a unit has its name as the unit."""
     title = label(data, metric)
     return title, data[metric].attrs.get("units", title)
 
@@ -85,7 +85,7 @@ def group_labels(data: xr.Dataset) -> list[str]:
 
 
 def size_axis(ax: "Axes", data: xr.Dataset) -> tuple[float, float]:
-    """Make the horizontal axis that of the sizes along curves; returns the smallest and the largest."""
+    """Make the horizontal axis the axis of sizes; returns the smallest and the largest."""
     low, high = float(data.x.min()), float(data.x.max())
     reach = (high / low) ** 0.04 if high > low else 2.0
     ax.set(xscale="log", xlim=(low / reach, high * reach), xlabel=axis_label(data.x))

@@ -104,10 +104,10 @@ def _moment(ax: "Axes", analysis: Analysis, name: str, words: str) -> None:
     moment = getattr(analysis.evidence, name)
     value, interval = (np.asarray(getattr(moment, field, np.nan), float) for field in ("value", "interval"))
     title = named(analysis.dataset, analysis.order_parameter)[0]
-    if not (np.isfinite(value) & (value != 0)).any():  # not of seeds that are all alike
+    if not (np.isfinite(value) & (value != 0)).any():  # not for seeds that are all alike
         raise InputError(f"{title} has no {words} to draw: train {LEAST_SEEDS} seeds of a size.")
     size_axis(ax, analysis.dataset)
-    # An end that is not known, or not finite, is drawn no further than the others reach.
+    # An end that is unknown or not finite is drawn no farther than the others reach.
     known = np.append(interval[np.isfinite(interval)], value[np.isfinite(value)])
     for i, (_, color, label) in enumerate(one_by_one(analysis, analysis.on(analysis.order_parameter))):
         reach = bars(value[i], interval[i], known.min(), known.max())

@@ -1,4 +1,4 @@
-"""The plan of a sweep: which models share a program, and what padding them to one width wastes."""
+"""The plan of a sweep: which models share a program, and how much work their padding to one width wastes."""
 
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,14 @@ _NAMED = 12  # buckets whose padding is written above them
 
 
 def padding(plan: "Plan", *, ax: "Axes | None" = None) -> "Axes":
-    """Draw the models of each bucket side by side, as high as they are wide, in the block that they are padded to.
+    """Draw the models of each bucket side by side, as squares in the block that they are padded to.
 
     Above each of up to twelve buckets is the number of weights computed over that of weights trained, 1 being no waste.
-    Since weights grow with the square of the width in most families, that is more than the gray share of the area.
+    Since weights grow with the square of the width in most families, this ratio is more than the gray share of the
+    area.
 
     Args:
-        plan: What `jaxphase.sweep.make_plan` has planned.
+        plan: The result of `jaxphase.sweep.make_plan`.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What is predicted from many runs: isoFLOP curves, the best allocation of compute, and critical sizes."""
+"""Predictions from many runs: isoFLOP curves, the best allocation of compute, and critical sizes."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ def isoflop(
     The smallest loss of each budget is marked, with the interval of its size.
 
     Args:
-        surface: What `predict.fit_surface` has fitted, one surface.
+        surface: One surface, from `predict.fit_surface`.
         compute: One budget or several, in floating-point operations.
         params: The model sizes to draw, by default a factor of 30 to either side of the best ones.
         flops_per_token_param: Operations for each parameter and token.
@@ -56,7 +56,7 @@ def isoflop(
             axes.errorbar(best.params[seen], best.loss[seen], xerr=reach, label="least loss, 95 % interval", **style)
         axes.set(xscale="log", xlabel="model size N (parameters)", ylabel="loss", xlim=(sizes[0], sizes[-1]))
         few_labels(axes.xaxis, sizes[0], sizes[-1])
-        if params is None:  # the walls of the valley, not what lies on them
+        if params is None:  # the range of the curves, without what is drawn on them
             axes.set_ylim(top=np.max(best.loss) + 4 * max(np.ptp(best.loss), 0.05 * np.max(best.loss)))
     return axes
 
@@ -65,7 +65,7 @@ def allocation(surface: Surface, compute, *, flops_per_token_param: float = 6.0,
     """Draw the best model size and data against compute, with 95 % bands and exponents in the legend.
 
     Args:
-        surface: What `predict.fit_surface` has fitted, one surface.
+        surface: One surface, from `predict.fit_surface`.
         compute: Budgets `[k]` in floating-point operations; the range between the least and the most is drawn.
         flops_per_token_param: Operations for each parameter and token.
         ax: The Axes to draw in, by default those of a new figure in our style.
@@ -100,13 +100,13 @@ def allocation(surface: Surface, compute, *, flops_per_token_param: float = 6.0,
 
 
 def predictions(model: CriticalModel, *, ax: "Axes | None" = None) -> "Axes":
-    """Draw measured critical sizes against what the model says of the same conditions, with the 95 % intervals of both.
+    """Draw measured critical sizes against the model's predictions for the same conditions, with 95 % intervals.
 
     The model was fitted to these measurements; `predict.leave_one_group_out` says how well it predicts others. Each
-    group of the first level has a color, each of the second a marker.
+    group of the first level has a color, and each group of the second has a marker.
 
     Args:
-        model: What `predict.fit` has fitted.
+        model: From `predict.fit`.
         ax: The Axes to draw in, by default those of a new figure in our style.
 
     Returns:

@@ -63,7 +63,7 @@ def scaled(
     observable: int = 0,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw the rows that `scaling.collapse` was given, scaled by what it found, a color for each size.
+    """Draw the rows of a `scaling.collapse`, scaled by its result, with a color for each size.
 
     The axes are `value / s**exponent` and `(control - critical) * s**(1 / nu)`, with s = size / (the smallest size).
 

@@ -40,7 +40,7 @@ LABELED = 6  # of many sizes, so many have their names in a legend
 
 @contextmanager
 def new_figure(width: float, height: float) -> Iterator["Figure"]:
-    """A figure in our style that no global state knows of."""
+    """A figure in our style, outside of global state."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -196,7 +196,7 @@ def save_all(figures: Mapping[str, "Figure"], folder: str | Path) -> dict[str, b
     for name, figure in figures.items():
         images[name] = rendered(figure)
         (Path(folder) / f"{name}.png").write_bytes(images[name])
-        # Rendering has found where everything goes, which takes as long as drawing it.
+        # Rendering has laid out the figure already, and the layout takes as long as the drawing.
         figure.set_layout_engine("none")
         save(figure, Path(folder) / f"{name}.pdf")
     return images

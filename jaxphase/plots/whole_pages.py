@@ -66,7 +66,7 @@ def pages(
     Args:
         analysis: The analysis.
         dataset: The curves over training steps, for their learning curves.
-        times: What `analyze_time` found in them, which is marked there.
+        times: The result of `analyze_time` for them, which is marked there.
 
     Returns:
         Figures by name: curves and residuals; phase_diagram with several groups; fluctuations with four seeds or more;
@@ -92,8 +92,8 @@ def flow_pages(dataset: xr.Dataset, family: FamilyFlow) -> dict[str, "Figure"]:
     """Draw all pages of a renormalization.
 
     Args:
-        dataset: What `rg.renormalize` has measured.
-        family: What `rg.follow` has found in it.
+        dataset: The result of `rg.renormalize`.
+        family: The result of `rg.follow` for it.
 
     Returns:
         Figures by name: flow, spectra, loss, and phase_diagram with two sizes or more.

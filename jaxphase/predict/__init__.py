@@ -1,4 +1,4 @@
-"""Prediction: from measured losses and critical sizes to what to train next."""
+"""Prediction: from measured losses and critical sizes to the next models to train."""
 
 from .allocation import Allocation, IsoFlop, RelativeToOptimum, allocate, isoflop, relative_to_optimum
 from .cross_validation import GroupErrors, leave_one_group_out

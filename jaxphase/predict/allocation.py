@@ -50,7 +50,7 @@ class IsoFlop(NamedTuple):
     """Loss against model size at fixed compute, see `isoflop`.
 
     Attributes:
-        data: Data that the compute leaves for a model of that size, `[surfaces, sizes]`.
+        data: Data that a model of that size can be trained on with this compute, `[surfaces, sizes]`.
         loss: The loss, `[surfaces, sizes]`.
         loss_interval: Its 95 % interval, of the mean without the noise of a run, `[surfaces, sizes, 2]`.
     """
@@ -85,8 +85,8 @@ def allocate(surface: Surface, compute: ArrayLike, *, flops_per_token_param: flo
         flops_per_token_param: Operations for each parameter and token, forward and backward.
 
     Returns:
-        The allocation, in arrays of the shape of the surfaces followed by that of compute; NaN where the surface is.
-        Outside the N and D of the runs the law is extrapolated.
+        The allocation, in arrays whose shape is that of the surfaces followed by that of compute; NaN where the surface
+        is NaN. Outside the N and D of the runs the law is extrapolated.
 
     Example:
         >>> best = jaxphase.predict.allocate(surface, 1e21)
@@ -111,7 +111,8 @@ def isoflop(surface: Surface, compute: ArrayLike, params: ArrayLike, *, flops_pe
         flops_per_token_param: Operations for each parameter and token, forward and backward.
 
     Returns:
-        The curves, in arrays of the shape of the surfaces followed by that of the sizes; NaN where the surface is.
+        The curves, in arrays whose shape is that of the surfaces followed by that of the sizes; NaN where the surface
+        is NaN.
     """
     log_n = _log(params)
     log_d = _log(compute) - np.log(flops_per_token_param) - log_n
@@ -137,7 +138,8 @@ def relative_to_optimum(
             logarithm of the ratio. Without them the sizes are taken as exact.
 
     Returns:
-        The ratios, in arrays of the shape of the surfaces followed by that of the sizes; NaN where the surface is.
+        The ratios, in arrays whose shape is that of the surfaces followed by that of the sizes; NaN where the surface
+        is NaN.
     """
     log_n = _log(critical_size)
     (log_ratio, interval), (slope, _) = _over_draws(_log_ratio, surface, log_n, _log(data_size))

@@ -21,7 +21,7 @@ class GroupErrors(NamedTuple):
         names: Names of the groups, `[groups]`.
         count: Number of measurements of each, `[groups]`.
         covered: Number of them in their 95 % intervals of prediction, which here include the error of measurement,
-            `[groups]`. NaN, as the next two, for a group without which too few measurements are left.
+            `[groups]`. This and the next two are NaN if too few measurements are left without the group.
         bias: Mean of predicted - measured, `[groups]`.
         rms: Root mean square of predicted - measured, `[groups]`.
         overall: Root of the mean of `rms**2` over groups.
@@ -39,10 +39,10 @@ class GroupErrors(NamedTuple):
 
 
 def leave_one_group_out(model: CriticalModel, by: Factor | None = None) -> GroupErrors:
-    """Predict the measurements of each group by a fit to all others, as those of a new group.
+    """Predict the measurements of each group, as a new group, by a fit to all others.
 
-    A level of another factor that only this group has is predicted as a new one too. A covariate outside of the range
-    of the others is not refused here.
+    A level of another factor that only this group has counts as new too. A covariate outside the range of the others is
+    allowed here.
 
     Args:
         model: From `fit`.
@@ -53,7 +53,7 @@ def leave_one_group_out(model: CriticalModel, by: Factor | None = None) -> Group
         The errors of each group, NaN where too few measurements are left.
 
     Raises:
-        InputError: If there are fewer than three groups, since the others must be two.
+        InputError: If there are fewer than three groups, since two must remain.
 
     Example:
         >>> jaxphase.predict.leave_one_group_out(model, "family").overall

@@ -59,7 +59,7 @@ class Hardware(NamedTuple):
 
 
 def hardware(recommendation: Recommendation, *, seconds: float = DAY, utilization: float = UTILIZATION) -> Hardware:
-    """Choose the smallest of `DEVICES` of which a single one finishes a sweep in time.
+    """Choose the smallest of `DEVICES` that finishes a sweep in time on its own.
 
     Args:
         recommendation: The sweep, from `recommend`.
@@ -68,8 +68,8 @@ def hardware(recommendation: Recommendation, *, seconds: float = DAY, utilizatio
             overhead, achieve far less.
 
     Returns:
-        One device, or as many of the last one as needed if no single device is enough. See `devices_needed` for what
-        is left out.
+        One device, or as many of the last one as needed if no single device is enough. `devices_needed` says what this
+        neglects.
 
     Example:
         >>> jaxphase.predict.hardware(jaxphase.predict.recommend(model, target)[0]).device.name

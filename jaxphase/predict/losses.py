@@ -24,7 +24,7 @@ class Losses(NamedTuple):
         data: Amounts of data, `[n]`.
         loss: Losses, `[n]`, positive and finite.
         unit: What `data` counts, in words.
-        left_out: Number of runs without a number of each, or without a positive loss.
+        left_out: Number of runs without all three numbers, or without a positive loss.
     """
 
     params: Float[np.ndarray, " n"]
@@ -39,10 +39,10 @@ def read_losses(
 ) -> Losses:
     """Read the runs of a table or of a sweep.
 
-    In a table a row is a run. In a sweep each checkpoint after the warm-up is one, of the models with the most data; if
-    data is "data_size", the last checkpoint of every model is: all then train for the same steps, and the law says
-    nothing about compute. Of several learning rates the best for each size counts. Runs that have diverged, and those
-    without a number or a positive loss, are left out.
+    In a table a row is a run. In a sweep, each checkpoint after the warm-up of the models with the most data is a run.
+    If data is "data_size", the last checkpoint of every model is a run: all then train for the same steps, and the law
+    says nothing about compute. Of several learning rates the best for each size counts. Runs that have diverged, and
+    those without a number or a positive loss, are left out.
 
     Args:
         path: A table (see `jaxphase.read` for the formats) or a sweep.nc.

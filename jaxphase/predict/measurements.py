@@ -64,8 +64,7 @@ class Measurements(NamedTuple):
         censored: Number of curves that gave no critical size, by reason. The regression does not use them.
         model_size: Model sizes in parameters, `[n]`; NaN where unknown.
         data: Names of the data sets, `[n]`; empty where unknown.
-        along: What the critical sizes are sizes of: "model_size" (in parameters), "data_size" (in rows) or "steps" (of
-            training).
+        along: The kind of critical size: "model_size" (in parameters), "data_size" (in rows) or "steps" (of training).
         labels: Names for tables and figures: of the critical size ("name"), of its unit ("unit"), and of data_size,
             data_complexity and model_size.
     """
@@ -115,14 +114,14 @@ def measured(
         censored: Number of curves that gave no critical size, by reason.
         model_size: Model sizes in parameters, `[n]`; NaN where unknown, None if all are.
         data: Names of the data sets, `[n]`.
-        along: What the critical sizes are sizes of: "model_size", "data_size" or "steps".
+        along: The kind of critical size: "model_size", "data_size" or "steps".
         labels: Names for tables and figures that replace those of `Measurements.labels`, such as {"unit": "strings"}.
 
     Returns:
         The columns as `Measurements`.
 
     Raises:
-        InputError: If the columns differ in length, or a name or number cannot be one.
+        InputError: If the columns differ in length, or a name or number is not valid.
 
     Example:
         >>> jaxphase.predict.measured(["mlp"], ["vicreg"], [1024], None, [2e4], [1.5e4], [3e4])
@@ -178,8 +177,8 @@ def read_measurements(
 
     Args:
         paths: Folders of sweeps and .csv files, in any mixture.
-        metric: Whose transitions to take, by default the order parameter of each analysis. One metric per curve, since
-            several metrics of the same models are not independent.
+        metric: The metric whose transitions are used, by default the order parameter of each analysis. There is one per
+            curve, since several metrics of the same models are not independent.
         complexity: The attribute of sweep.nc that measures the complexity of the data.
         along: "model_size", "data_size" (the sweeps must be analyzed along data size) or "steps" (the time of the
             largest step of each learning curve, see `jaxphase.analyze_time`).

@@ -5,8 +5,8 @@ critical data size the sum is over D, and for a critical training time the longe
 size. A number that no measurement has counts as 1: costs are then relative.
 
 For given standard deviations of the regression a new measurement narrows the predictive variance exactly to
-`var - cov**2 / var_new`, where var_new includes the scatter and the error of the new measurement. What it would say of
-the standard deviations themselves is left out, and the scatter of the target itself remains.
+`var - cov**2 / var_new`, where var_new includes the scatter and the error of the new measurement. The information that
+it adds on the standard deviations themselves is neglected, and the scatter of the target itself remains.
 """
 
 import itertools
@@ -45,7 +45,7 @@ class Recommendation(NamedTuple):
         prior: Prior of the regression, "none" or "article".
         model_size: Size of the models in parameters, None if no measurement has one or it is what the sweep varies.
         data: Name of their data, or None.
-        along: What the critical size is a size of: "model_size", "data_size" or "steps".
+        along: The kind of critical size: "model_size", "data_size" or "steps".
     """
 
     family: str | None

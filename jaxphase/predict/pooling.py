@@ -25,7 +25,7 @@ _TYPICAL_EFFECT, _TYPICAL_SCATTER = 0.5, 0.2  # prior medians of the standard de
 class Posterior(NamedTuple):
     """A mixture of normal distributions of the coefficients, one for each point of the grid of standard deviations.
 
-    The coefficients are b, then for each factor the effects of its levels and that of a level not yet measured.
+    The coefficients are b, then for each factor the effects of its levels and the effect of a level not yet measured.
 
     Attributes:
         weight: Weight of each member, `[members]`; the sum is 1.

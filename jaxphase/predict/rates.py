@@ -1,4 +1,4 @@
-"""The learning rates of sweeps: the best near their transitions if several were tried, else the one that was used."""
+"""The learning rates of sweeps: the best one near the transitions if several were tried, else the one that was used."""
 
 import tomllib
 from collections import defaultdict
@@ -21,7 +21,7 @@ class LearningRate(NamedTuple):
     Attributes:
         family: Family of the models.
         objective: Their objective.
-        rate: The median rate: of the best ones of models near a transition if rates were compared, else of those used.
+        rate: The median of the best rates of models near a transition if rates were compared, else of the rates used.
         lowest: The lowest of these rates.
         highest: The highest of these rates.
         count: Number of models near a transition if rates were compared, else of sweeps.

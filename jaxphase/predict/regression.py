@@ -1,12 +1,12 @@
-"""Critical sizes that were not measured, from those that were: a partially pooled regression with honest intervals.
+"""Prediction of critical sizes that were not measured from measured ones: a partially pooled regression.
 
     log10 N_c = intercept + a log10 D + c log10 H + family + objective + scatter + error of measurement
 
-D is the data size and H the complexity of the data in bits per number. For a critical data size, N_c is that of the
-data and D the model size; a critical training time may depend on all three. The effects of the levels of a factor
-(families, objectives, data sets) are normal, with a standard deviation that the measurements tell, as is the scatter of
-a measurement about the law. The error of each measurement is taken from its own 95 % interval. Exponents are the same
-for all families; where in truth they are not, the scatter grows. `pooling` holds the method.
+D is the data size and H the complexity of the data in bits per number. For a critical data size, N_c is the data size
+and D the model size; a critical training time may depend on all three. The effects of the levels of a factor (families,
+objectives, data sets) are normal, with a standard deviation that is estimated from the measurements, as is the scatter
+of a measurement about the law. The error of each measurement is taken from its own 95 % interval. Exponents are taken
+to be the same for all families; if they differ, the scatter grows. `pooling` holds the method.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,8 +92,8 @@ class Prediction(NamedTuple):
         model_size: Model size in parameters.
         data: Name of the data set.
         new_data: Whether the data set was not measured.
-        along: What the critical size is a size of: "model_size", "data_size" or "steps".
-        name: What it is called.
+        along: The kind of critical size: "model_size", "data_size" or "steps".
+        name: Its name in words.
         unit: What it counts.
     """
 
@@ -139,8 +139,8 @@ def fit(
         The fitted model.
 
     Raises:
-        InputError: If there are not three measurements more than coefficients (intercept and exponents), if a covariate
-            is known for some measurements only, or if covariates always change together.
+        InputError: If there are fewer than three measurements more than coefficients (intercept and exponents), if a
+            covariate is known for some measurements only, or if covariates always change together.
 
     Example:
         >>> model = jaxphase.predict.fit(jaxphase.predict.read_measurements(["runs/mlp", "others.csv"]))
@@ -175,18 +175,18 @@ def critical_size(
 
     Args:
         model: From `fit`.
-        family: Name of the family; needed if the model is grouped by it, as for the other two names.
+        family: Name of the family; needed if the model is grouped by it. The same holds for the other two names.
         objective: Name of the objective.
         data: Name of the data set.
-        data_complexity: In bits per number; needed if the measurements have one, as for the sizes. The three numbers
-            broadcast.
+        data_complexity: In bits per number; needed if the measurements have one. The same holds for the sizes. The
+            three numbers broadcast.
         data_size: In rows.
         model_size: In parameters.
         new_family: The family was not measured: it is drawn from the population of the others, of which there must be
             at least two, and its interval is wider accordingly.
-        new_objective: The same of the objective.
-        new_data: The same of the data set.
-        beyond: Factor by which a number may lie outside of the measured range; 1.1 at most where it has no exponent.
+        new_objective: The same for the objective.
+        new_data: The same for the data set.
+        beyond: Factor by which a number may lie outside the measured range; 1.1 at most where it has no exponent.
 
     Returns:
         The median and an interval that holds 95 % of the critical sizes of such conditions. Coverage: see the page How

@@ -88,7 +88,7 @@ def _start(runs: Runs, weight: Float[Array, " n"], exponents: Float[Array, "2"])
     columns = root * jnp.exp(relative - runs.y)
     norm = jnp.linalg.norm(columns, axis=1)
     columns = columns / norm[:, None]
-    # A little ridge, since the column of a small exponent is nearly that of the floor.
+    # A small ridge, since the column of a small exponent is nearly equal to the column of the floor.
     gram = columns @ columns.T + 1e-5 * jnp.eye(3, dtype=norm.dtype)
     floor, size, data = jnp.log(jnp.maximum(solve(gram, columns @ root) / norm, _LEAST_TERM))
     return jnp.clip(jnp.stack([floor, size, exponents[0], data, exponents[1]]), *box(floor))

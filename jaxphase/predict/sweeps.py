@@ -1,4 +1,4 @@
-"""The critical sizes in the folders of sweeps: those of an analysis along model or data size, or of training time."""
+"""The critical sizes in the folders of sweeps: from an analysis along model or data size, or along training time."""
 
 import json
 import math
@@ -27,7 +27,7 @@ class CriticalSizes(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """What one curve of a sweep says of its critical size.
+    """The critical size of one curve of a sweep.
 
     Attributes:
         metric: Name of the metric.

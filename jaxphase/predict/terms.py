@@ -1,4 +1,4 @@
-"""The terms of the regression of critical sizes: factors, covariates, and the rows that conditions have in it."""
+"""The terms of the regression of critical sizes: factors, covariates, and the rows of the design matrix."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -19,7 +19,7 @@ Prior = Literal["none", "article"]
 
 
 class Terms(NamedTuple):
-    """What critical sizes depend on in a regression.
+    """The factors and covariates of a regression of critical sizes.
 
     Attributes:
         levels: Names of the levels of each factor, such as the families of "family".
@@ -90,14 +90,14 @@ def design_matrix(
     slopes = [np.log10(columns[name]) - center for name, center in zip(terms.covariates, terms.center, strict=True)]
     blocks = [np.stack([np.ones(count), *slopes], axis=1)]
     for factor, levels in terms.levels.items():
-        # The index after the last is that of a level that was not measured.
+        # The index after the last belongs to a level that was not measured.
         index = [levels.index(name) if name in levels else len(levels) for name in columns[factor]]
         blocks.append(np.eye(len(levels) + 1)[index])
     return np.hstack(blocks), _article_offset(columns) if prior == "article" else np.zeros(count)
 
 
 def check_level(terms: Terms, factor: Factor, name: str | None, new: bool) -> None:
-    """Refuse a level that was not measured and is not said to be new, and one that is said to be new but is not."""
+    """Refuse a level that was not measured and is not declared new, and a measured level that is declared new."""
     if factor not in terms.levels:
         if name is not None or new:
             by = " and ".join(terms.levels)

@@ -1,4 +1,4 @@
-"""One spike in a covariance: when the top eigenvector of a sample covariance begins to see it.
+"""One spike in a covariance: when the top eigenvector of a sample covariance begins to point to it.
 
 `samples` vectors of `dimension` p have the covariance 1 + strength u u^T. With p / samples = g fixed and p large, the
 top eigenvalue leaves the bulk, and its eigenvector turns to u, where strength > sqrt(g) (Baik, Ben Arous & Peche 2005,
@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 
 class Spike(NamedTuple):
-    """What the top of a sample covariance shows.
+    """The top eigenvalue and eigenvector of a sample covariance.
 
     Attributes:
         eigenvalue: The top eigenvalue.

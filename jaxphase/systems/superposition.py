@@ -3,7 +3,7 @@
 The toy model of Elhage et al. (2022), "Toy models of superposition", arXiv:2209.10652, with n = 2 features and m = 1
 dimension: h = w . x is decoded as relu(w h + b). A feature is 0 except with probability `density`, and then uniform on
 [0, 1]. Squared errors of the second feature count `importance` times those of the first. The mean loss is an integral
-and is computed by quadrature, so training has no noise and its end depends on its start alone.
+and is computed by quadrature, so training has no noise and its result depends only on the initial weights.
 """
 
 import enum
@@ -19,7 +19,7 @@ _NODES, _SHARES = np.polynomial.legendre.leggauss(16)
 
 
 class FeaturePhase(enum.IntEnum):
-    """What becomes of the second feature, judged by its weight in units of the first feature's.
+    """The fate of the second feature, judged by its weight relative to the weight of the first.
 
     IGNORED below 1/2, REPRESENTED (alone) above 2, SUPERPOSED between.
     """
@@ -100,7 +100,7 @@ def train(
 
 
 def phase(weights: Float[Array, "*models 2"]) -> Int[Array, "*models"]:
-    """Judge what became of the second feature.
+    """Judge whether the second feature is ignored, represented or superposed.
 
     Args:
         weights: Weights of both features, `[..., 2]`.
