@@ -27,9 +27,9 @@ class SweepSpec:
         family_options: Options of the family, such as depth=3.
         objective: Self-supervised task: autoencoding, masked_modeling, contrastive, barlow_twins or vicreg.
         objective_options: Options of the objective, such as mask_fraction=0.25.
-        data: What to train on: digits, glyphs, text, hierarchy, spiked, ising or arrays.
+        data: Data set to train on: digits, glyphs, text, hierarchy, spiked, ising or arrays.
         data_options: Options of the data, such as path=mine.npz.
-        optimizer: One of adamw, adam and sgd, or what optax has as scale_by_NAME.
+        optimizer: One of adamw, adam and sgd, or NAME of any optax scale_by_NAME.
         parametrization: How learning rates follow the width: mup or standard.
         base_width: Width at which the learning rate holds.
         batch_size: Samples in a training step.
@@ -37,7 +37,7 @@ class SweepSpec:
         warmup_steps: Training steps in which the learning rate rises from zero.
         weight_decay: Decoupled weight decay.
         clip_norm: Largest norm of the gradient; 0 for no limit.
-        metrics: What to measure; every metric if none is named.
+        metrics: Metrics to measure; all of them if none is named.
 
     Raises:
         InputError: If a value cannot be used.
@@ -147,9 +147,7 @@ class PhaseTransitionConfig:
         _whole("renormalization_steps", self.renormalization_steps, least=1)
         _number("criticality_threshold", self.criticality_threshold, positive=True)
         if self.criticality_threshold >= 1:
-            raise InputError(
-                f"criticality_threshold is {self.criticality_threshold}: give a number below 1, which is criticality."
-            )
+            raise InputError(f"criticality_threshold is {self.criticality_threshold}: give a number below 1.")
         for axis in ("model_size", "data_size", "training_steps"):
             low_high = _increasing(f"{axis}_range", getattr(self, f"{axis}_range"))
             if len(low_high) != 2:

@@ -72,9 +72,9 @@ class Columns:
     y: Names = ()
     """The columns of metrics, by default all others that hold numbers."""
     by: Name = None
-    """The column that tells repeats (seeds) apart, or runs by their names; where --x is left out, one called seed."""
+    """The column that tells repeats (seeds) apart, or runs by their names; without --x by default one called seed."""
     group: Name = None
-    """The column of a second control parameter, such as data size; where --x is left out, one called data_size."""
+    """The column of a second control parameter, such as data size; without --x by default one called data_size."""
     run: Name = None
     """A pattern of the names of runs, such as gpt-{size}-seed{seed}."""
     time: Name = None

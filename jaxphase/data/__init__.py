@@ -7,7 +7,7 @@
 - `random_hierarchy`: strings that a random grammar derives from their class.
 - `ising_spins`: equilibrium configurations of the Ising model.
 - `spiked_vectors`: Gaussian vectors with one hidden direction of larger variance.
-- `source`: what a data set is to a sweep; `augment`: random changes of a batch.
+- `source`: the form in which a sweep uses a data set; `augment`: random changes of a batch.
 """
 
 from jaxphase.data.array_files import arrays

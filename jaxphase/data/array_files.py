@@ -68,7 +68,8 @@ def arrays(
             f"{path} has {len(x)} rows: probe {probe} and validation {validation} leave {rest} to train "
             f"on; ask for fewer of them or of train."
         )
-    # Held out first, so that these and the first training rows stay the same when there are more to train on.
+    # Held-out rows come first, so that they and the first training rows stay the same if there are more rows to train
+    # on.
     order = np.random.Generator(np.random.Philox(seed)).permutation(len(x))[: probe + validation + n]
     probe_index, validation_index, train_index = np.split(order, [probe, probe + validation])
     raw = [MappedRows(x, index, path) for index in (train_index, probe_index, validation_index)]

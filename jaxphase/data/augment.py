@@ -1,4 +1,4 @@
-"""Random changes of a batch that leave what it shows, for use inside a training step.
+"""Random changes of a batch that keep its content, for use inside a training step.
 
 Every function draws anew for each row, keeps shapes, and costs a few passes over the batch.
 """
@@ -52,7 +52,7 @@ def erase(
 ) -> Float[Array, "n rows columns channels"]:
     """Set a random square of each image to 0, the mean of standardized images.
 
-    The square always lies inside the image, unlike that of the reference.
+    The square always lies inside the image, unlike in the reference.
 
     Args:
         images: `[n, rows, columns, channels]`.
@@ -99,7 +99,7 @@ def mask_tokens(
     Args:
         tokens: `[n, positions]`.
         fraction: The probability; it is met to 1/65536, since two random bytes decide.
-        mask_id: What hides a token.
+        mask_id: The token in place of hidden tokens.
         key: Decides which are hidden.
 
     Returns:

@@ -23,12 +23,12 @@ def ising(
 
     The label is the temperature and not the phase, so it says on which side of T_c = 2.269185 a row is and how far from
     it. Neighboring temperatures overlap, so no readout can be always right; a linear one learns little, since spins are
-    + as often as - at any temperature. Every row is a replica of its own and starts from the ordered state, so rows are
+    + as often as - at any temperature. Every row is a separate replica that starts from the ordered state, so rows are
     independent. They are not standardized: mean 0 and variance 1 are exact.
 
     Args:
         size: Side of the torus.
-        temperatures: One for each class, positive.
+        temperatures: One temperature for each class, positive.
         train: Rows to train on.
         probe: Rows to fit probes on.
         validation: Rows to measure on.

@@ -17,9 +17,9 @@ from jaxtyping import Int
 from jaxphase.data.source import Layout, Source, Splits
 from jaxphase.errors import InputError
 
-# Tests are most of the library and written unlike the rest. The code pages of `encodings` are near copies of each
-# other, which splitting by file would not keep apart. `pydoc_data` is one file of manual, which would be half of any
-# small split. The others are not installed everywhere.
+# Tests make up most of the library and are written unlike the rest. The code pages of `encodings` are near copies of
+# each other, which splitting by file would not keep apart. `pydoc_data` is one file of manual, which would be half of
+# any small split. The others are not installed everywhere.
 EXCLUDED = {"test", "tests", "encodings", "pydoc_data", "idlelib", "lib2to3", "site-packages", "dist-packages"}
 LETTERS = np.frombuffer(string.ascii_letters.encode(), np.uint8)
 HELD_OUT = 10  # of so many files one is for probes, and one for validation
@@ -40,7 +40,7 @@ def text(context: int = 64, train: int = 65536, probe: int = 1000, validation: i
     Files are in random order; one in 10 is for probes, one in 10 for validation and the rest for training, so no file
     is in two splits. Training windows do not overlap and are spread evenly over the training files, in random order.
     Other windows are drawn among those that end on an ASCII letter inside a name, a keyword, a string or a comment, at
-    their natural frequencies. The kind depends on what comes before the letter, hardly on the letter itself.
+    their natural frequencies. The kind depends on the text before the letter, and hardly on the letter itself.
 
     The text differs between versions of Python: record `corpus_id()` with a result.
 

@@ -1,4 +1,4 @@
-"""What a data set is to a sweep: rows in three disjoint splits, and how a row is laid out."""
+"""The form of a data set: rows in three disjoint splits, and the layout of a row."""
 
 import math
 from typing import NamedTuple

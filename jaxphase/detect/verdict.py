@@ -95,10 +95,10 @@ class Verdict(NamedTuple):
 def classify(x: ArrayLike, y: ArrayLike, *, weight: ArrayLike | None = None) -> Verdict:
     """Name the kind of each curve, and say where its transition is if it has one.
 
-    A sigmoid or step is declared if two conditions hold. Its log odds exceed a threshold, from 3:1 in strong noise to
-    less than even where the noise is weak. And both levels are seen: at most a third of the rise lies before the first
-    or after the last point, and the 95 % interval of the center lies within the data. Otherwise the kind is the
-    simplest smooth one within 4 of the lowest bic. Error rates: see the page How verdicts are made.
+    A sigmoid or step is declared if two conditions hold. First, its log odds exceed a threshold, from 3:1 in strong
+    noise to less than even odds in weak noise. Second, both levels are seen: at most a third of the rise lies before
+    the first or after the last point, and the 95 % interval of the center lies within the data. Otherwise the kind is
+    the simplest smooth one within 4 of the lowest bic. Error rates: see the page How verdicts are made.
 
     Args:
         x: Positions, `[..., n]`, for sizes usually their log10. Any order; repeats allowed.
@@ -183,7 +183,7 @@ def log_evidence(
 
     power_law, broken_law, sigmoid = unexplained(u, v, weight)
     line = jnp.sum(weight * jnp.square(project(u, v, weight)[2]))
-    # A kind with an amplitude has one number more than a constant, worth log(n) / 2 to Schwarz.
+    # A kind with an amplitude has one parameter more than a constant, which costs log(n) / 2 in Schwarz's criterion.
     first = of(constant) + jnp.log(n) / 2
     return jnp.stack([first, of(line), of(power_law), of(broken_law), of(sigmoid), of(jump, possible)])
 

@@ -58,7 +58,7 @@ def learning_curves(
     dataset = dataset.assign({metric: values}).sel(step=dataset.step > 0).sortby("step")
     steps, sizes = np.asarray(dataset.step, float), np.asarray(dataset.params, float)
     if not steps.size:
-        raise InputError(f"{metric} was measured before training alone: measure it at steps above 0.")
+        raise InputError(f"{metric} was measured only before training: measure it at steps above 0.")
     mean, error = mean_and_error(dataset[metric].transpose("size", "step", "seed").values.astype(float))
     curves = times.curves if times else ()
     found = {one.size: one for one in curves if one.metric == metric and one.data_size == data_size}

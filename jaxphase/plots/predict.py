@@ -79,7 +79,7 @@ def allocation(surface: Surface, compute, *, flops_per_token_param: float = 6.0,
     compute = _one_surface(surface, compute)
     low, high = compute.min(), compute.max()
     if not low < high:
-        raise InputError(f"compute is {_power(low)} alone: give the ends of a range.")
+        raise InputError(f"compute is one budget, {_power(low)}: give the ends of a range.")
     compute = np.geomspace(low, high, 100)
     best = allocate(surface, compute, flops_per_token_param=flops_per_token_param)
     ends = np.asarray(best.exponent_interval)
@@ -144,7 +144,7 @@ def predictions(model: CriticalModel, *, ax: "Axes | None" = None) -> "Axes":
 def _one_surface(surface: Surface, compute) -> np.ndarray:
     """The budgets [k] in rising order, if they and the surface can be drawn."""
     if np.ndim(surface.E):
-        raise InputError(f"the surface is {np.shape(surface.E)} of them: draw one at a time.")
+        raise InputError(f"the surface has shape {np.shape(surface.E)}: draw one surface at a time.")
     if not np.isfinite(surface.E):
         raise InputError(f"the surface has no answer (status {int(surface.status)}): fit it to more runs.")
     compute = np.unique(np.asarray(compute, float))

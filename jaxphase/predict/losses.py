@@ -117,8 +117,8 @@ def _read_sweep(path: Path, params: str | None, data: str | None, loss: str | No
         steps = sweep.step.values[sweep.step.values > spec["warmup_steps"]]
         if len(steps) < 3:
             raise InputError(
-                f"training steps after the warm-up at which {path} was measured: {len(steps)}, and a law of what was "
-                "seen needs three: measure at more checkpoints, or give data as data_size."
+                f"{path} was measured at {len(steps)} training steps after the warm-up, and a law of the data seen "
+                "needs three: measure at more checkpoints, or give data as data_size."
             )
         values = values.isel(data_size=-1).sel(step=steps)
         amount, unit = values.step * spec["batch_size"], "samples seen"

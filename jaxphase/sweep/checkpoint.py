@@ -9,7 +9,7 @@ from jaxtyping import PyTree
 
 
 class Checkpointer:
-    """Keeps the newest whole checkpoint of one bucket; one that a kill left unfinished is ignored."""
+    """Keeps the newest complete checkpoint of one bucket; one that a killed run left unfinished is ignored."""
 
     def __init__(self, folder: Path) -> None:
         options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True)
@@ -29,7 +29,7 @@ class Checkpointer:
 
         Returns:
             Step and pytree, or None if there is no checkpoint. NumPy arrays come back as NumPy arrays, JAX arrays on
-            the devices where those of `like` lie.
+            the devices of the arrays in `like`.
         """
         step = self._manager.latest_step()
         if step is None:

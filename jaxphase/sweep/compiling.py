@@ -18,7 +18,7 @@ from jaxphase.sweep.streaming import abstract_stream
 
 
 class Job(NamedTuple):
-    """What the programs of every bucket are made of.
+    """The inputs to the programs of every bucket.
 
     Attributes:
         spec: The sweep.
@@ -83,7 +83,7 @@ def compile_measure(job: Job, bucket: Bucket) -> tuple[jax.stages.Compiled, ...]
 def compiler_options(plan: Plan) -> dict[str, Any]:
     """On a CPU the first level of optimization runs as fast as the third and compiles in half the time.
 
-    With a device per core, threads within a matrix product would only be in each other's way.
+    With a device per core, threads within a matrix product would only slow each other down.
     """
     if plan.platform != "cpu":
         return {}
@@ -91,7 +91,7 @@ def compiler_options(plan: Plan) -> dict[str, Any]:
 
 
 def _shape(bucket: Bucket) -> tuple[int, int, int]:
-    """What decides the programs of a bucket."""
+    """The properties of a bucket that decide its programs."""
     return bucket.width, bucket.depth, len(bucket.lanes)
 
 

@@ -1,4 +1,4 @@
-"""What training a bucket costs: seconds under a model of four numbers per platform, and bytes."""
+"""The cost of training a bucket: seconds, from a model with four numbers per platform, and bytes."""
 
 import math
 from typing import NamedTuple
@@ -8,10 +8,10 @@ class Costs(NamedTuple):
     """Seconds that work takes on one device.
 
     Attributes:
-        compile: To compile a bucket, as far as it delays the whole: buckets compile while others run.
+        compile: To compile a bucket, counting only the delay of the sweep: buckets compile while others run.
         weight: Per step, position and weight, for matrix products and the optimizer.
         unit: Per step, position and square root of the weights, for elementwise work, which grows with the width.
-        step: Per step whatever its models are, for starting kernels.
+        step: Per step for any models, for starting kernels.
     """
 
     compile: float

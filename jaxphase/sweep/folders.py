@@ -29,7 +29,7 @@ class Folder(NamedTuple):
 
     @property
     def plan(self) -> Path:
-        """What the plan was made for, as JSON."""
+        """The input to the plan, as JSON."""
         return self.root / "plan.json"
 
     @property
@@ -42,7 +42,7 @@ class Folder(NamedTuple):
         return self.root / "checkpoints" / f"bucket_{number:02d}"
 
     def read_plan(self, spec: SweepSpec, recipe: Recipe) -> Plan:
-        """Make the plan again that the sweep was started with."""
+        """Make again the plan that the sweep was started with."""
         machine, buckets = self.read_machine()
         return make_plan(spec, recipe, machine=machine, buckets=buckets)
 
@@ -52,13 +52,13 @@ class Folder(NamedTuple):
         return Machine(saved["devices"], saved["platform"], saved["memory"]), saved["buckets"]
 
     def write_plan(self, machine: Machine, buckets: int) -> None:
-        """Keep what `read_plan` needs; the file is there whole or not at all."""
+        """Write the input of `read_plan`; the file is written completely or not at all."""
         partial = self.plan.with_suffix(".part")
         partial.write_text(json.dumps(machine._asdict() | {"buckets": buckets}))
         partial.replace(self.plan)
 
     def write_result(self, dataset: xr.Dataset) -> None:
-        """Keep the result; the file is there whole or not at all."""
+        """Write the result; the file is written completely or not at all."""
         partial = self.result.with_suffix(".part")
         dataset.to_netcdf(partial, engine="h5netcdf")
         partial.replace(self.result)
@@ -74,7 +74,7 @@ def open_folder(
         spec: The sweep.
         recipe: What its models have in common.
         config: The question that is stored beside the spec.
-        buckets: Number of buckets, 0 for what the planner chooses.
+        buckets: Number of buckets; 0 lets the planner choose.
         resume: Whether the folder may hold the sweep already.
 
     Returns:
@@ -87,7 +87,7 @@ def open_folder(
     if folder.plan.exists() and resume:
         _check_same(folder, spec, machine)
         return folder, folder.read_plan(spec, recipe)
-    # A sweep killed before its plan was written leaves nothing but a spec.
+    # A sweep that was killed before its plan was written leaves only a spec.
     begun = {folder.spec.name, folder.plan.with_suffix(".part").name} if resume else set()
     if root.exists() and (not root.is_dir() or {path.name for path in root.iterdir()} - begun):
         raise InputError(f"{root} exists: name another output folder, or resume the sweep in it.")

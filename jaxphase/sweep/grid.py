@@ -1,4 +1,4 @@
-"""The models of a sweep: every size x data size x seed x learning rate, each of the width that comes nearest."""
+"""The models of a sweep: every size x data size x seed x learning rate, each with the nearest width of the family."""
 
 import functools
 import math
@@ -15,8 +15,8 @@ class Lane(NamedTuple):
     """One model of the grid.
 
     Attributes:
-        size: Number of parameters that was asked for.
-        params: Number of parameters that the model has.
+        size: Requested number of parameters.
+        params: Actual number of parameters.
         width: Width of the model.
         data_size: Number of samples it trains on.
         seed: Number of the repeat.

@@ -24,7 +24,7 @@ def label(
     plan: Plan,
     results: list[tuple[Table, Int[np.ndarray, " _"]]],
 ) -> xr.Dataset:
-    """Put the metrics of all buckets into one Dataset, with the complexity of the data in bits a number.
+    """Put the metrics of all buckets into one Dataset, with the complexity of the data in bits per number.
 
     Args:
         spec: The sweep.
@@ -63,7 +63,7 @@ def label(
 
 
 def _coordinates(spec: SweepSpec, lanes: list[Lane]) -> dict[str, tuple]:
-    """The axes of the grid, and what every size became."""
+    """The axes of the grid, and the width and depth of every size."""
     of_size = {lane.size: lane for lane in lanes}
     coordinates = {
         "data_size": ("data_size", list(spec.data_sizes), {"long_name": "training samples"}),

@@ -1,7 +1,7 @@
-"""The lanes of a bucket: what each model carries into the programs, drawn from what it is, padded to one width.
+"""The lanes of a bucket: the arrays of each model for the programs, drawn from its identity and padded to one width.
 
-Leaves of all pytrees are [lanes, ...] on the host and in the programs, and [...] in a function of one lane. All that is
-random in a lane is a function of what the lane is (`identity`) and of the step, never of its neighbors.
+Leaves of all pytrees are [lanes, ...] on the host and in the programs, and [...] in a function of one lane. All random
+numbers of a lane are a function of its `identity` and of the step, never of other lanes.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from jaxphase.sweep.recipes import Recipe
 
 
 class TrainState(NamedTuple):
-    """What training changes.
+    """The state that training changes.
 
     Attributes:
         params: The trained weights.
@@ -34,12 +34,12 @@ class TrainState(NamedTuple):
 
 
 class LaneConstants(NamedTuple):
-    """What training leaves as it is.
+    """The properties that training does not change.
 
     Attributes:
         width: True width of the model.
         data_size: Number of samples that it trains on.
-        data_offset: First of these samples, which are consecutive in the shuffled pool and go round its end.
+        data_offset: First of these samples, which are consecutive in the shuffled pool and wrap around its end.
         learning_rate: Learning rate at the base width.
         key: Data of the key that batches and objectives draw from.
         live_shapes: True shape of every array of `params`.
@@ -56,7 +56,7 @@ class LaneConstants(NamedTuple):
 
 
 def identity(lane: Lane) -> np.random.SeedSequence:
-    """Entropy of all that is random in a lane: the same in any bucket, on any device, at any time."""
+    """Entropy for all random numbers of a lane: the same in any bucket, on any device, at any time."""
     return np.random.SeedSequence([lane.seed, lane.width, lane.data_size])
 
 
@@ -124,7 +124,7 @@ def padding_moved(state: TrainState, constants: LaneConstants) -> bool:
 
 
 def _split(model: nnx.Module) -> tuple[nnx.State, nnx.State]:
-    """What is trained of a model, and the numbers that it reads."""
+    """The trained parameters of a model, and the numbers that it reads."""
     _, params, per_model = nnx.split(model, nnx.Param, PerModel)
     return params, per_model
 

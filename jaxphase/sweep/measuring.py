@@ -1,4 +1,4 @@
-"""What is measured of one lane: losses, the spectrum of its representation, and what probes read from it."""
+"""The measurements of one lane: losses, the spectrum of its representation, and the metrics of probes."""
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +83,7 @@ def measure_lane(
 
 
 def probe_lane(wanted: tuple[str, ...], classes: int, prepared: PreparedFeatures, splits: Splits) -> Metrics:
-    """Measure what probes read from the features of a lane, on rows that neither was fitted on."""
+    """Measure probes on the features of a lane, on rows that neither model nor probes were fitted on."""
     labels = jnp.asarray(splits.probe_labels), jnp.asarray(splits.validation_labels)
     probe = fit_probe(prepared, *labels, classes)
     metrics = {
@@ -118,9 +118,9 @@ def evaluation_views(recipe: Recipe, splits: Splits) -> tuple[Shaped[Array, "n v
 def evaluation_losses(
     recipe: Recipe, model: nnx.Module, *rows: Shaped[Array, "*pair n values"]
 ) -> Float[Array, " sets"]:
-    """Mean loss on each of several sets of rows, as many in each, in whole batches.
+    """Mean loss on each of several equally large sets of rows, in whole batches.
 
-    One pass over all sets is half the program to compile of one pass each. Masks and views are the same for every
+    One pass over all sets compiles half as much program as one pass for each. Masks and views are the same for every
     set: common random numbers.
     """
     axis = rows[0].ndim - 2

@@ -1,4 +1,4 @@
-"""Optimizers by name: the direction of a step, without rate and decay, and whether padding leaves it alone."""
+"""Optimizers by name: the direction of a step, without rate and decay, and a check that padding does not change it."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ KNOWN = {
 
 
 def make_optimizer(name: str, clip_norm: float = 0.0) -> optax.GradientTransformation:
-    """Make the transformation from gradients to directions that a name stands for.
+    """Make the transformation from gradients to directions for a name.
 
     Args:
         name: One of `KNOWN`, or NAME of optax's `scale_by_NAME`.

@@ -42,7 +42,7 @@ class Bucket(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Buckets in the order in which they run, and what decides how long they take.
+    """Buckets in the order in which they run, and the numbers that decide how long they take.
 
     Attributes:
         buckets: The buckets.
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
     streamed: bool = False
 
     def rows(self, bucket: Bucket) -> int:
-        """Number of lanes of a bucket, with the idle ones that give every device equally many."""
+        """Number of lanes of a bucket, with idle ones so that every device has equally many."""
         return math.ceil(len(bucket.lanes) / self.devices) * self.devices
 
     def run_seconds(self, bucket: Bucket) -> float:
@@ -87,8 +87,8 @@ def make_plan(
 
     Args:
         spec: The sweep.
-        recipe: What `make_recipe(spec)` returns, if it has been made already.
-        machine: The devices to plan for; by default those at hand.
+        recipe: The result of `make_recipe(spec)`, if it has been made already.
+        machine: The devices to plan for; by default those of this machine.
         buckets: How many buckets to make; 0 leaves the number to the planner.
 
     Returns:
@@ -128,7 +128,7 @@ def make_plan(
         widest = widths[last - 1]
         per_device = max(1, int(memory / lane_bytes(params[widest], recipe.positions)))
         waves = math.ceil(len(members) / (per_device * machine.devices))
-        # Every wave takes every waves-th lane, so that waves are alike and share one program.
+        # A wave takes every `waves`-th lane, so that all waves are alike and share one program.
         made += [Bucket(padded[widest], params[widest], tuple(members[wave::waves])) for wave in range(waves)]
     return Plan(tuple(made), spec.steps, recipe.positions, machine.devices, machine.platform, streamed)
 

@@ -29,7 +29,7 @@ class Programs(NamedTuple):
     """The jitted functions of a bucket; lanes are spread over the mesh.
 
     Training data are on every device, as `splits.train`, or streamed: then `splits.train` is None, `advance` takes the
-    rows of its steps and `measure` those that every lane's training loss is measured on.
+    rows of its steps, and `measure` the rows for the training loss of every lane.
 
     Attributes:
         advance: `(state, constants, splits.train or rows [steps, lanes, ...], first, last) -> state`, of which the

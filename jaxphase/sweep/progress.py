@@ -1,4 +1,4 @@
-"""The progress bar of a sweep: bucket, models, steps a second, time left."""
+"""The progress bar of a sweep: bucket, models, steps per second, time left."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ class Meter(NamedTuple):
     Attributes:
         bar: The progress bar.
         task: Its only task.
-        plan: What decides the share of each bucket.
+        plan: The plan, which decides the share of each bucket.
     """
 
     bar: Progress
@@ -30,7 +30,7 @@ class Meter(NamedTuple):
         self.bar.update(self.task, description=text, rate="compiling")
 
     def advance(self, number: int, steps: int, seconds: float | None = None) -> None:
-        """Show that `steps` more are done in bucket `number`, in `seconds`, or before if that is None."""
+        """Show that `steps` more are done in bucket `number`, in `seconds`, or in an earlier run if that is None."""
         share = self.plan.run_seconds(self.plan.buckets[number]) * steps / self.plan.steps
         rate = f"{steps / seconds:.0f} steps/s" if seconds else "resumed"
         self.bar.update(self.task, advance=share, rate=rate)

@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
             template, and with depth 0 it takes `depth_of(width)`.
         depth_of: Number of blocks of a model of a width.
         multiple: The number that widths are multiples of.
-        batch_size: Samples a step.
+        batch_size: Samples per step.
         positions: Positions that a model works through in a step: those of every sample, or of two views of it.
     """
 
@@ -50,7 +50,7 @@ def make_recipe(spec: SweepSpec, source: Source | None = None) -> Recipe:
 
     Args:
         spec: The sweep.
-        source: Data in the place of those that the spec names, for example at another resolution.
+        source: Data to use instead of those that the spec names, for example at another resolution.
 
     Returns:
         The `Recipe` of the spec.
@@ -108,7 +108,7 @@ def _source(spec: SweepSpec) -> Source:
 
 @functools.lru_cache(maxsize=4)
 def _load(name: str, options: tuple[tuple[str, Any], ...]) -> Source:
-    """The data of a name, kept for the next call."""
+    """The data of a name, cached for the next call."""
     return DATA[name](**dict(options))
 
 

@@ -35,7 +35,7 @@ def held_out_rows(recipe: Recipe, splits: Splits) -> Shaped[Array, "*pair n valu
 
 
 def with_partners(recipe: Recipe, index: Int[Array, " n"], count: int) -> Int[Array, "*pair n"]:
-    """Indices in a pool of `count` rows that goes round, beside those of their partners for an objective of pairs."""
+    """Indices in a circular pool of `count` rows, with those of their partners for an objective of pairs."""
     index = index % count
     return jnp.stack([index, (index ^ 1) % count]) if recipe.objective.paired else index
 

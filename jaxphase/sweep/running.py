@@ -40,7 +40,7 @@ def run(
         out: New folder for sweep.nc, spec.toml, plan.json and checkpoints; by default nothing is written.
         config: Question to store beside the spec for `analyze`; by default about mutual information if that is
             measured, or about the first metric.
-        resume: Continue the sweep in `out`, to bit-for-bit the same result on the same devices.
+        resume: Continue the sweep in `out`, with bit-for-bit the same result on the same devices.
         progress: Show a bar on standard error.
         buckets: Number of buckets; 0 leaves it to the planner.
 

@@ -1,7 +1,7 @@
 """Where the training data of a bucket come from: the device, or the host if they do not fit there.
 
-What a lane sees is a function of what the lane is and of the step, so the host can gather the rows of the next steps
-while the device trains, and a streamed sweep sees the very rows that a resident one does.
+The rows of a lane are a function of its identity and of the step. So the host can gather the rows of the next steps
+while the device trains, and a streamed sweep sees the same rows as a resident one.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Resident(NamedTuple):
 
     Attributes:
         train: The training rows.
-        own: None: a lane finds in `train` the rows that its training loss is measured on.
+        own: None: the rows for the training loss of a lane are in `train`.
         steps: Steps that `rows` serves at a time: any number.
     """
 
@@ -35,7 +35,7 @@ class Resident(NamedTuple):
     steps: int = 1 << 30
 
     def rows(self, first: int, last: int) -> Shaped[Array | np.ndarray, "n values"]:
-        """What training takes its batches from."""
+        """The rows that training takes its batches from."""
         return self.train
 
     def close(self) -> None:

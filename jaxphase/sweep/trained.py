@@ -43,7 +43,7 @@ class Trained(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """What the folder of a finished sweep says."""
+    """The contents of the folder of a finished sweep."""
 
     folder: Folder
     spec: SweepSpec
@@ -57,15 +57,15 @@ def load(folder: str | Path, *, data_size: int | None = None, learning_rate: flo
 
     Args:
         folder: Folder of the sweep.
-        data_size: Number of training samples; by default the most that the sweep has.
+        data_size: Number of training samples; by default the largest number in the sweep.
         learning_rate: Learning rate; needed if the sweep has several.
 
     Returns:
         The models side by side.
 
     Raises:
-        InputError: If the folder has no finished sweep or no such models, or if its models differ in depth and so are
-            not one family.
+        InputError: If the folder has no finished sweep or no such models, or if its models differ in depth, so that
+            they are not one family.
 
     Example:
         >>> trained = jaxphase.sweep.load("runs/depth3")
@@ -138,7 +138,7 @@ def extract(
 
 
 def _open(path: str | Path) -> Sweep:
-    """What a folder says; InputError if it holds no finished sweep."""
+    """The contents of a folder; InputError if it holds no finished sweep."""
     folder = Folder(Path(path))
     if not folder.result.exists():
         raise InputError(f"{path} holds no finished sweep: finish it with resume, or name another folder.")
@@ -148,7 +148,7 @@ def _open(path: str | Path) -> Sweep:
 
 
 def _one_rate(spec: SweepSpec, learning_rate: float | None) -> float:
-    """The learning rate that is meant; InputError if none is named and the sweep has several."""
+    """The chosen learning rate; InputError if none is given and the sweep has several."""
     only, *others = spec.learning_rates
     if learning_rate is None and others:
         raise InputError(f"learning_rate is missing: choose one of {', '.join(map(str, spec.learning_rates))}.")
@@ -171,7 +171,7 @@ def _stack_padded(trees: tuple[PyTree, ...], like: nnx.State) -> nnx.State:
     """Weights of several paddings as one state [lanes, ...] of the shapes of `like`."""
 
     def fit(shape: tuple[int, ...], leaf: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-        # A bucket may be wider than the widest of these lanes: what is cut is padding.
+        # A bucket may be wider than the widest of these lanes: only padding is cut.
         cut = leaf[tuple(map(slice, shape))]
         return np.pad(cut, [(0, whole - live) for whole, live in zip(shape, cut.shape, strict=True)])
 

@@ -25,8 +25,8 @@ def train_step(
 ) -> TrainState:
     """Take one step on a batch; from the first step whose loss or gradient is not finite, parameters stay as they are.
 
-    Exact layers give padding a gradient of exactly zero, and an exact optimizer leaves a zero with zero gradient alone:
-    nothing is masked here, and `padding_moved` tells whether it had to be.
+    Exact layers give padding a gradient of exactly zero, and an exact optimizer does not change a zero with zero
+    gradient. So nothing is masked here; `padding_moved` checks that this is right.
 
     Args:
         graph: Graph of the padded model.
@@ -34,7 +34,7 @@ def train_step(
         spec: The sweep.
         recipe: What its models have in common.
         state: The lane before the step.
-        constants: What the step reads of the lane and leaves as it is.
+        constants: The properties of the lane that the step reads and does not change.
         batch: Rows to train on.
         step: Number of the step, from 0.
 

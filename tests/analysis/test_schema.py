@@ -1,4 +1,4 @@
-"""analysis.json against its JSON Schema, of analyses of every form that there is."""
+"""analysis.json against its JSON Schema, for analyses of every form."""
 
 import copy
 import dataclasses

@@ -1,7 +1,7 @@
 """Coordinate checks: under muP a step moves every activation by as much in a wide model as in a narrow one.
 
 Every lane of a bucket takes the same step, on the same rows, a few times over; what is compared over widths is the mean
-change of a coordinate since initialisation (Yang et al. 2022, "Tensor Programs V"), and over depths likewise.
+change of a coordinate since initialization (Yang et al. 2022, "Tensor Programs V"), and over depths likewise.
 """
 
 import dataclasses
@@ -125,7 +125,7 @@ def slopes(sizes: tuple[int, ...], values: np.ndarray) -> np.ndarray:
 
 
 def growth(sizes: tuple[int, ...], change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Exponents of the changes [2, steps, sizes] of the representation, which moves once the readout has, and of the
+    """Exponents of the changes [2, steps, sizes] of the representation, which moves after the readout, and of the
     output."""
     return slopes(sizes, change[0, 1:]), slopes(sizes, change[1])
 

@@ -99,7 +99,7 @@ def test_steps_and_plateaus_that_were_found_are_marked(dataset):
 def test_what_has_no_learning_curves_is_refused(dataset):
     with pytest.raises(InputError, match='read them with step="all"'):
         plots.learning_curves(dataset.isel(step=-1), "val_loss")
-    with pytest.raises(InputError, match="val_loss was measured before training alone"):
+    with pytest.raises(InputError, match="val_loss was measured only before training"):
         plots.learning_curves(dataset.isel(step=[0]), "val_loss")
     with pytest.raises(InputError, match="metric is 'skill': choose one of val_loss"):
         plots.learning_curves(dataset, "skill")

@@ -71,7 +71,7 @@ def test_surfaces_and_budgets_that_cannot_be_drawn_are_refused(surface):
         plots.isoflop(surface, [1e20, -1])
     with pytest.raises(InputError, match=r"no answer \(status 2\)"):
         plots.isoflop(surface._replace(E=np.nan, status=2), 1e20)
-    with pytest.raises(InputError, match=r"the surface is \(3,\) of them"):
+    with pytest.raises(InputError, match=r"the surface has shape \(3,\)"):
         plots.isoflop(surface._replace(E=np.ones(3)), 1e20)
 
 
@@ -101,7 +101,7 @@ def test_other_critical_quantities_have_their_name_and_unit_and_groups_their_col
     data, size = np.tile(["digits", "text"], 6), 10 ** rng.uniform(3, 6, 12)
     critical = 1e5 * size**-0.4 * np.where(data == "text", 3.0, 1.0) * np.exp(0.02 * rng.standard_normal(12))
     columns = ["mlp"] * 12, ["vicreg"] * 12, None, None, critical, critical / 1.1, critical * 1.1
-    model = predict.fit(predict.measured(*columns, model_size=size, data=data, along="data"), group_by="data")
+    model = predict.fit(predict.measured(*columns, model_size=size, data=data, along="data_size"), group_by="data")
     ax = plots.predictions(model)
     assert ax.get_xlabel() == "critical data size by the model (rows)"
     assert ax.get_ylabel() == "critical data size, measured (rows)"

@@ -85,7 +85,7 @@ def test_what_is_no_table_of_runs_is_one_sentence(tmp_path, text, options, words
 def test_a_law_of_what_was_seen_needs_three_checkpoints(sweep, tmp_path):
     data = xr.load_dataset(sweep, engine="h5netcdf").isel(step=[0, 1, 3])
     data.to_netcdf(tmp_path / "few.nc", engine="h5netcdf")
-    with pytest.raises(InputError, match=r"was measured: 2, and .* needs three"):
+    with pytest.raises(InputError, match=r"was measured at 2 training steps .* needs three"):
         read_losses(tmp_path / "few.nc")
     (tmp_path / "text.nc").write_text("no")
     for name, words in (("text.nc", "cannot be read as NetCDF"), ("none.nc", "does not exist")):
