@@ -39,7 +39,7 @@ def analyze(
 
     Args:
         data: Dims `(learning_rate?, data_size?, size, seed, step?)` with the coordinate `params` along size, from
-            `jaxphase.sweep.run` or `jaxphase.read`. Of several learning rates, the best for each size counts.
+            `jaxphase.sweep.run` or `jaxphase.read`. Of several learning rates the best per size counts.
         along: The size that curves go over, "model_size" or "data_size"; the other size tells curves apart.
         order_parameter: The metric of headline, phase diagram and evidence; by default the one in the sweep's spec,
             else mutual_information, else the first.

@@ -26,7 +26,7 @@ def read(
     """Read measured curves from a file, or from a folder of runs.
 
     Formats: `.nc` of a sweep; `.csv` with a header and a row per model or step, or from Weights & Biases; `.jsonl` and
-    `.ndjson`, one object per measurement; TensorBoard event files (`*.tfevents.*`, scalars); a folder with such a file
+    `.ndjson`, nested names joined by dots; TensorBoard event files (`*.tfevents.*`, scalars); a folder with such a file
     per run.
 
     Args:

@@ -1,8 +1,9 @@
 """Smoothly broken power laws with a floor (Caballero, Gupta, Rish & Krueger 2023, arXiv 2210.14891).
 
 Residuals are taken in y and not, as in the paper, in log y, whose noise has no bound near the floor. The sum of squares
-has many local minima, so the search starts from a grid in 64 groups and refines the best start of each group. The
-errors of the other parameters treat a parameter at the edge of the search as known.
+has many local minima, so the search starts from a grid in 64 groups and refines the best start of each group. A width
+is at the edge of the search if it is sharper than the points resolve or as wide as half of the data. The errors of the
+other parameters treat a parameter at the edge as known.
 """
 
 import math

@@ -27,8 +27,7 @@ def eliminate(
         right: One right-hand side `[p]` or several `[p, m]`.
 
     Returns:
-        `x` in the shape of `right`, and whether all pivots are positive beyond rounding. Without that, `x` is not to be
-        trusted.
+        `x` in the shape of `right`, and whether all pivots are positive beyond rounding. Otherwise do not trust `x`.
     """
     size, positive = matrix.shape[-1], jnp.bool_(True)
     table = jnp.concatenate([matrix, right.reshape(size, -1)], axis=1)

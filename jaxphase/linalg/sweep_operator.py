@@ -10,7 +10,8 @@ def inverse_and_log_determinant(matrix: Float[Array, "m m"]) -> tuple[Float[Arra
     """Invert a symmetric positive definite matrix without pivots.
 
     The sweep is a loop of rank-one updates, which runs over a batch as fast as over one matrix. Derivatives are matrix
-    products with the inverse; those of XLA's triangular solves, slow on a CPU, would solve again and again.
+    products with the inverse. With XLA's triangular solves, which are slow on a CPU, derivatives would need more
+    solves.
 
     Args:
         matrix: Symmetric and positive definite, `[m, m]`, its smallest eigenvalue well above rounding.

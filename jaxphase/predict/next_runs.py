@@ -6,7 +6,8 @@ size. A number that no measurement has counts as 1: costs are then relative.
 
 For given standard deviations of the regression a new measurement narrows the predictive variance exactly to
 `var - cov**2 / var_new`, where var_new includes the scatter and the error of the new measurement. The information that
-it adds on the standard deviations themselves is neglected, and the scatter of the target itself remains.
+it adds on the standard deviations themselves is neglected, and the scatter of the target itself remains. The most
+efficient sweep is often too small to change anything, so sweeps that narrow too little are left out.
 """
 
 import itertools

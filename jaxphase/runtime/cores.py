@@ -24,5 +24,5 @@ def use_all_cores() -> None:
     os.environ["NPROC"] = str(max(cores + 1, int(wanted) if wanted.isdigit() else 0))
     try:
         jax.config.update("jax_num_cpu_devices", cores)
-    except RuntimeError:  # the backend is up, its devices are what they are
+    except RuntimeError:  # the backend has started, so its devices cannot change
         return

@@ -13,8 +13,8 @@ def plain(value: Any, pairs: tuple[type, ...] = ()) -> Any:
     """Turn a result into the types of JSON.
 
     Args:
-        value: Arrays become lists, named tuples dicts, members of enums their names in lower case, and numbers that are
-            not finite None.
+        value: Arrays become lists, named tuples become dicts, members of enums become their names in lower case, and
+            numbers that are not finite become None.
         pairs: Types of named tuples that become lists.
 
     Returns:
@@ -37,7 +37,7 @@ def write_json(value: Any, path: str | Path) -> None:
     """Write a result to a file as JSON.
 
     Args:
-        value: What `plain` takes.
+        value: A result, as for `plain`.
         path: The file.
 
     Raises:

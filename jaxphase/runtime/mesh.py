@@ -28,7 +28,7 @@ class Machine(NamedTuple):
 
 
 def this_machine() -> Machine:
-    """Describe the devices at hand.
+    """Describe the devices of this machine.
 
     Returns:
         Their number, platform and memory.
@@ -63,7 +63,7 @@ def copy_everywhere(tree: PyTree, mesh: jax.sharding.Mesh) -> Any:
 def abstract(
     shape: tuple[int, ...], dtype: DTypeLike, mesh: jax.sharding.Mesh, axes: PartitionSpec
 ) -> jax.ShapeDtypeStruct:
-    """Describe an array that is spread over the mesh, as far as a program needs to know it."""
+    """Describe an array that is spread over the mesh, for compiling a program."""
     return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, axes))
 
 

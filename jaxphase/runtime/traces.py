@@ -1,6 +1,6 @@
-"""Traced programs kept on disk: of a program that is compiled already, tracing takes longer than all the rest.
+"""Traced programs kept on disk: once a program is compiled, tracing takes longer than everything else.
 
-JAX keeps what XLA has compiled, but has to trace a function anew in every process to know what that is.
+JAX keeps what XLA has compiled, but has to trace a function anew in every process to find it.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def traced(function: Callable, *shapes: jax.ShapeDtypeStruct) -> Callable:
 
 
 def _key(function: Callable, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> str:
-    """A name for all that decides what is traced."""
+    """A name made from everything that decides the trace."""
     versions = version("jax"), version("jaxlib")
     names = function.__module__, function.__qualname__, *versions, jax.default_backend()
     text = repr((*names, jax.config.read("jax_enable_x64"), shapes, _sources()))
@@ -60,7 +60,7 @@ def _sources() -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, whoever else writes it at the same time; write none where none can be."""
+    """Write a file completely or not at all, even if others write it too; write nothing if that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

@@ -125,7 +125,7 @@ def collapse(
         size: Size, `[points]`.
         control: Control, `[points]`; for numbers of parameters or samples their logarithm.
         value: Measured value, `[points]`.
-        error: Standard error of the value, `[points]`; by default the scatter about the collapse.
+        error: Standard error, `[points]`; by default the scatter about the collapse.
         observable: Integers from 0, `[points]`, if several share critical and nu.
         critical: Fixed critical control.
         nu: Fixed nu.
@@ -135,10 +135,10 @@ def collapse(
         key: Key of the refits.
 
     Returns:
-        A `Collapse`, computed on the host in double precision. The kind is TRANSITION if the curves collapse and
-        sharpen; CROSSOVER if 1/nu exceeds 0 by less than three errors; NO_COLLAPSE if chi-squared exceeds twice its
-        degrees of freedom, critical lies outside the controls, or no fit has an optimum (all NaN); NOT_ENOUGH_DATA, all
-        NaN, for fewer than 12 points or three sizes over a factor of 2.
+        A `Collapse`, computed on the host in double precision. Its kind is TRANSITION if curves collapse and sharpen;
+        CROSSOVER if 1/nu exceeds 0 by less than three errors; NO_COLLAPSE if chi-squared exceeds twice its degrees of
+        freedom, critical lies outside the controls, or no fit has an optimum (all NaN); NOT_ENOUGH_DATA, all NaN, for
+        fewer than 12 points or three sizes over a factor of 2.
 
     Raises:
         ValueError: If shapes differ, a size is not positive or an error is negative.

@@ -2,7 +2,8 @@
 
 Chi-squared uses the sum of the measured covariance and the covariance of the literature, over the exponents that a
 class defines. Look at `compatible` before believing `best`: large errors exclude little, and two classes may share
-exponents (beta/nu and gamma/nu are equal for the 2-D Ising and the 4-state Potts model).
+exponents (beta/nu and gamma/nu are equal for the 2-D Ising and the 4-state Potts model). The exponent `nu_volume` is 2
+in mean field and 3 for mean-field percolation.
 """
 
 import math

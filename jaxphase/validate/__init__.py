@@ -1,8 +1,8 @@
-"""What is recovered of systems whose transitions are known exactly: simulated here and now, measured like any data.
+"""Systems with exactly known transitions, simulated here, measured like any data, and compared with the answers.
 
-No measurement knows the answer. Control values are what a user might guess, or for lattices what a first scan shows, to
-three digits. Estimates come from simulated outcomes through `jaxphase.scaling`, and the exact answers of
-`jaxphase.systems` stand beside them at the end.
+No measurement uses the answer. Control values are a user's guess, or for lattices the result of a first scan, to three
+digits. Estimates come from simulated outcomes through `jaxphase.scaling`, and the exact answers of `jaxphase.systems`
+stand beside them at the end.
 
 - `run`: `validate`, which simulates and judges all systems on all devices.
 - `checks`: a recovered number or word beside the exact one, and the table of many.

@@ -15,7 +15,7 @@ class Check(NamedTuple):
 
     Attributes:
         system: Name of the system.
-        quantity: What was recovered.
+        quantity: Name of the recovered quantity.
         value: The recovered number or word.
         error: Standard error, statistical and systematic together; NaN for words.
         exact: The exact number or word.

@@ -19,8 +19,8 @@ from jaxphase.validate.system import Effort, Rows, System, mean, points
 COUPLING, COUPLINGS_SPREAD = 0.441, 0.62
 PROBABILITY, PROBABILITIES_SPREAD = 0.593, 1.6
 CONTROLS = np.linspace(-1, 1, 9)
-# Where an order parameter and a susceptibility are measured. Farther from the transition they are not universal any
-# more, which would bias nu and beta; there all replicas are used to locate the transition.
+# Where an order parameter and a susceptibility are measured. Farther from the transition they are no longer universal,
+# which would bias nu and beta; there all replicas are used to locate the transition.
 NEAR = np.abs(CONTROLS) <= 0.5
 SHARES = 0.4, 0.7  # where the replicas of one observable end and those of the next begin
 BURN = 30  # sweeps

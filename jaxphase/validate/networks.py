@@ -42,7 +42,7 @@ def _learning_times(starts: int, *, key: Key[Array, ""]) -> Float[np.ndarray, "s
 def _decaying_rows(samples: int, *, key: Key[Array, ""]) -> Rows:
     """Strength of a mode near the weight decay that removes it, measured on `samples` samples.
 
-    Near that decay the mode takes ever longer to come to rest, and only at rest is there a transition, so time plays
+    Near that decay the mode takes ever longer to come to rest, and only at rest is there a transition, so time takes
     the role of the size of a lattice.
     """
     weights_key, noise_key = jax.random.split(key)
@@ -78,7 +78,7 @@ def _simulate_chains(effort: Effort) -> tuple[partial, ...]:
 
 
 def _chain_products(depth: int, seeds: int, *, key: Key[Array, ""]) -> Float[np.ndarray, "decays seeds"]:
-    """Where chains of weights end."""
+    """The final products of chains of weights."""
     decays = CHAIN_DECAYS[depth]
     products = linear_learning.scalar_chain(decays, TARGET, key=key, depth=depth, seeds=seeds, time=60.0, steps=4000)
     return np.asarray(products, float)
@@ -117,7 +117,7 @@ def _order(outcomes: Float[np.ndarray, "controls seeds"]) -> scaling.OrderKind:
 
 
 def _bimodal(outcomes: Float[np.ndarray, "controls seeds"]) -> Bool[np.ndarray, " controls"]:
-    """Whether the seeds end in two places far apart, at each control."""
+    """Whether the seeds end at two values far apart, at each control."""
     found = scaling.bimodality(outcomes)
     apart = np.asarray(found.high - found.low) > 0.1 * np.abs(outcomes).max()
     return apart & (np.asarray(found.p_value) < 0.05 / len(outcomes))

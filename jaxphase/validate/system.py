@@ -1,4 +1,4 @@
-"""What a known system is, how much of it is simulated, and the rows of points that are measured of it."""
+"""The form of a known system, the amount of simulation, and the rows of measured points."""
 
 import math
 from collections.abc import Callable
@@ -31,8 +31,7 @@ class Effort(NamedTuple):
 
 
 # Three sizes far apart: small ones are cheap and determine exponents, the largest locates the transition. Corrections
-# to scaling are smaller than the errors, so it would be wrong to look for them by leaving out sizes, which finds some
-# by chance.
+# to scaling are smaller than the errors. So sizes are not left out to look for them, which would find some by chance.
 DEFAULT = Effort(
     ising={96: 80, 48: 160, 24: 320},
     percolation={192: 1500, 64: 6000, 24: 20_000},
