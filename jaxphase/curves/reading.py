@@ -36,8 +36,8 @@ def read(
         y: Columns of values, by default all others that hold numbers.
         by: Column that tells seeds of one size apart.
         group: Column of positive numbers, such as data size, with one curve each.
-        run: Pattern for names of runs: `"gpt-{size}-seed{seed}"`, or a regular expression with named groups size, seed
-            and data_size, which become x, by and group. Other runs are left out with a warning.
+        run: Pattern for run names: `"gpt-{size}-seed{seed}"`, or a regular expression with named groups size, seed and
+            data_size, which become x, by and group. Other runs are left out with a warning.
         time: Column of training steps, by default one with a usual name.
         step: Training step, by default the last of each run; "all" keeps them all.
 

@@ -29,7 +29,7 @@ def noise(seed, scale=0.015):
 
 @pytest.fixture(scope="module")
 def swept():
-    """A sweep with a sigmoid, a flat metric and a power law at two data sizes; nothing is learnt at the first step."""
+    """A sweep with a sigmoid, a flat metric and a power law at two data sizes; nothing is learned at the first step."""
     last = {
         "ability": np.stack([sigmoid(center) + noise(i) for i, center in enumerate(CENTERS.values())]),
         "mutual_information": np.stack([0.5 + noise(2), 0.6 + noise(3)]),
