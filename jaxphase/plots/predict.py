@@ -19,7 +19,12 @@ _MARKERS = "osD^v<>PX"
 
 
 def isoflop(
-    surface: Surface, compute, params=None, *, flops_per_token_param: float = 6.0, ax: "Axes | None" = None
+    surface: Surface,
+    compute: ArrayLike,
+    params: ArrayLike | None = None,
+    *,
+    flops_per_token_param: float = 6.0,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Draw loss against model size at each budget of compute, with 95 % bands of the mean.
 
@@ -61,7 +66,9 @@ def isoflop(
     return axes
 
 
-def allocation(surface: Surface, compute, *, flops_per_token_param: float = 6.0, ax: "Axes | None" = None) -> "Axes":
+def allocation(
+    surface: Surface, compute: ArrayLike, *, flops_per_token_param: float = 6.0, ax: "Axes | None" = None
+) -> "Axes":
     """Draw the best model size and data against compute, with 95 % bands and exponents in the legend.
 
     Args:
@@ -141,7 +148,7 @@ def predictions(model: CriticalModel, *, ax: "Axes | None" = None) -> "Axes":
     return axes
 
 
-def _one_surface(surface: Surface, compute) -> np.ndarray:
+def _one_surface(surface: Surface, compute: ArrayLike) -> np.ndarray:
     """The budgets [k] in rising order, if they and the surface can be drawn."""
     if np.ndim(surface.E):
         raise InputError(f"the surface has shape {np.shape(surface.E)}: draw one surface at a time.")

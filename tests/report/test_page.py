@@ -80,7 +80,7 @@ def test_the_table_holds_the_numbers_of_every_curve(page):
     assert accuracy == [
         f"accuracycrossover{size}31,600 [20,000–50,000]0.64< 0.001*+24.0in the metric" for size in ("64", "1,024")
     ]
-    assert "val_losspower law64no transition—< 0.001*−14.0—" in cells
+    assert "val_losspower law64no\N{NO-BREAK SPACE}transition—< 0.001*−14.0—" in cells
 
 
 def test_paragraphs_are_those_of_the_analysis_read_back(page):
