@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxphase.errors import InputError
 from jaxphase.plots.style import CATEGORIES, bars, colors, few_labels, key, panel
