@@ -8,53 +8,16 @@ from importlib.resources import files
 import jsonschema
 import numpy as np
 import pytest
-import xarray as xr
 
 from jaxphase import detect
-from jaxphase.analysis import analyze
 from jaxphase.analysis.evidence import Evidence, TransitionKind
 from jaxphase.analysis.findings import SCHEMA, Finding
 from jaxphase.detect import CurveKind, MirageKind
 from jaxphase.scaling import ChangeShape, Collapse, CollapseKind, Order, OrderKind
 
 SIZES = np.round(np.geomspace(1e3, 1e6, 12))
-X = np.log10(SIZES)[:, None]
 WORDS = json.loads((files("jaxphase.analysis") / "analysis.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(WORDS)
-
-
-def noise(seed, scale=0.01):
-    return scale * np.random.default_rng(seed).standard_normal((12, 3))
-
-
-def sigmoid(center, rate):
-    return 0.1 + 0.8 / (1 + np.exp(-rate * (X - center)))
-
-
-# Six curves of three seeds at twelve sizes everywhere, as in test_judge.py, whose program then serves here too.
-@pytest.fixture(scope="module")
-def analyses():
-    few = sigmoid(4.5, 6) + noise(1)
-    few[4:] = np.nan
-    bent = 0.9 * 10 ** (-0.05 * (X - 3) - 0.5 * np.maximum(X - 4.7, 0)) * np.exp(noise(2))
-    loss = 0.2 + 2 * 10 ** (-0.35 * (X - 3)) + noise(3)
-    metrics = {
-        "exact": 1 / (1 + np.exp((loss - 0.9) / 0.06)) + noise(4),
-        "loss": loss,
-        "bent": bent,
-        "few": few,
-        "jump": np.where(X < 4.4, 0.2, 0.7) + noise(5),
-        "constant": np.full((12, 3), 2.5),
-    }
-    params = {"params": ("size", SIZES, {"long_name": "parameters"})}
-    own = xr.Dataset({name: (("size", "seed"), values, {"units": "nats"}) for name, values in metrics.items()}, params)
-    own = own.assign_coords(step=100)
-    sharper = np.stack([sigmoid(4.5, 3 * sharp) + noise(6 + i) for i, sharp in enumerate(1.4 ** np.arange(6))])
-    grid = xr.Dataset(
-        {"ability": (("size", "data_size", "seed"), sharper, {"long_name": "ability"})},
-        {"params": ("size", 64 * 2 ** np.arange(6)), "data_size": SIZES},
-    )
-    return {"own": analyze(own, partners={"exact": "loss"}), "grid": analyze(grid, along="data_size")}
 
 
 @pytest.fixture(scope="module")
