@@ -9,7 +9,11 @@ from importlib.metadata import version
 import jax  # noqa: F401  imported here once, so that what follows is only jaxphase's own cost
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 __version__ = version("jaxphase")
 __all__ += ["__version__"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

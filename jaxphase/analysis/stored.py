@@ -63,6 +63,8 @@ def load_analysis(folder: str | Path) -> Analysis:
         )
     data = _curves(folder / CURVES)
     try:
+        if stored["along"] != data.x.attrs or stored["sizes"] != data.x.values.tolist():
+            raise ValueError(f"{CURVES} holds other curves")
         findings, order = tuple(map(_finding, stored["findings"])), stored["order_parameter"]
         if order not in {found.metric for found in findings}:
             raise ValueError(f"it has no finding on {order!r}")

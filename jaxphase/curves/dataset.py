@@ -45,6 +45,10 @@ def curves_along(data: xr.Dataset, along: Along = "model_size") -> xr.Dataset:
     Example:
         >>> curves = jaxphase.curves.curves_along(jaxphase.read("sweep.nc"), "data_size")
     """
+    if along not in _SIZES:
+        raise InputError(f"along is {along!r}: choose from {', '.join(_SIZES)}.")
+    if not isinstance(data, xr.Dataset):
+        raise InputError(f"data is a {type(data).__name__}: give a Dataset, as jaxphase.read returns it.")
     data = check_form(at_best_rate(data))
     if "data_size" in data.coords and "data_size" not in data.dims:
         data = data.expand_dims("data_size")

@@ -11,7 +11,7 @@ from jaxphase.curves import at_best_rate, metrics_of
 from jaxphase.errors import InputError
 from jaxphase.plots.measured import mean_and_error, named
 from jaxphase.plots.style import bars, colors, few_labels, headings, key, panel, spaced
-from jaxphase.words.phrases import exactly, in_figures, label
+from jaxphase.words.phrases import exactly, label, with_error
 from jaxphase.words.training import LAWS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def learning_curves(
     labeled = spaced(len(sizes))
     with panel(ax, 4.8, 3.9) as axes:
         for i, (size, color) in enumerate(zip(sizes.tolist(), colors(len(sizes)), strict=True)):
-            name = f"{in_figures(size)} {label(dataset, 'params')}" if i in labeled else None
+            name = f"{exactly(size)} {label(dataset, 'params')}" if i in labeled else None
             axes.plot(steps, mean[i], color=color, lw=1.2, label=name, marker="." if len(steps) < 12 else "", ms=4)
             axes.fill_between(steps, mean[i] - error[i], mean[i] + error[i], color=color, alpha=0.2, lw=0)
             if size in found:
@@ -118,7 +118,8 @@ def learning_times(times: TimeAnalysis, metric: str, *, ax: "Axes | None" = None
             law = laws.get(group)
             words = [] if group is None else [f"data size {exactly(group)}"]
             if law and law.kind == TimeLawKind.POWER_LAW:
-                words.append(f"$t \\propto$ size$^{{{law.exponent:.2f} \\pm {law.exponent_se:.2f}}}$")
+                exponent = with_error(law.exponent, law.exponent_se).replace("±", "\\pm")
+                words.append(f"$t \\propto$ size$^{{{exponent}}}$")
                 axes.plot(size, law.amplitude * size**law.exponent, color=color, lw=1.2)
             elif law:
                 words.append(LAWS[law.kind])

@@ -33,12 +33,13 @@ def reasons(analysis: Analysis) -> tuple[str, ...]:
 def _narrowing(analysis: Analysis, order: scaling.Order) -> list[str]:
     """How the width of the change depends on size. The exponent of an onset's corner is not 1/nu."""
     size, second = axis(analysis.dataset), second_axis(analysis.dataset)
+    change = "fitted sigmoids" if analysis.evidence.kind == TransitionKind.NONE else "change"
     if not np.isfinite(order.sharpening):
         return [f"the {size}s resolve the width of the change at fewer than three {second}s"]
     low, high = order.sharpening_interval
     power = f"{second} to the power {-order.sharpening:.2f} [{-high:.2f}, {-low:.2f}]"
     if order.shape == ChangeShape.SIGMOID:
-        return [f"the width of the change goes as {power}"]
+        return [f"the width of the {change} goes as {power}"]
     last = int(order.judged)
     ends = order.center[last] + 1.96 * order.center_se[last] * np.array([0, -1, 1])
     with np.errstate(over="ignore"):

@@ -291,3 +291,8 @@ def test_a_diverged_model_is_missing_from_then_on():
 def _bytes(path):
     path.write_bytes(b"\xff\xfe\x00 no table")
     return path
+
+
+def test_what_is_no_dataset_or_no_axis_is_said(unchecked):
+    assert "data is a str" in message(curves_along, "runs.csv")
+    assert "along is 'width': choose from model_size, data_size" in message(curves_along, swept(), "width")

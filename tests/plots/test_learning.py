@@ -118,7 +118,7 @@ def test_times_are_drawn_with_their_law():
     law = next(line for line in ax.lines if line.get_linewidth() == 1.2)
     np.testing.assert_allclose(law.get_ydata(), 0.1 * np.sqrt(SIZES))
     (text,) = (text.get_text() for text in ax.figure.legends[0].get_texts())
-    assert text == r"data size 1,024: $t \propto$ size$^{0.50 \pm 0.02}$"
+    assert text == r"data size 1,024: $t \propto$ size$^{0.500 \pm 0.020}$"
     other = plots.learning_times(timed([10, 20, 40], TimeLawKind.NO_POWER_LAW), "val_loss")
     assert not [line for line in other.lines if line.get_linewidth() == 1.2]
     with pytest.raises(InputError, match="metric is 'skill': choose one of val_loss"):
