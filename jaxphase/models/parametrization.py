@@ -21,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
-ROLES = ("input", "hidden", "readout", "vector", "finite")
 PARAMETRIZATIONS = ("mup", "standard")
 
 

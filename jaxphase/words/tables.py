@@ -42,14 +42,13 @@ def verdict_grid(analysis: Analysis) -> Grid:
         "p of a\nline",
         *_ON_A_PAGE,
     )
-    rows, notes = [], []
+    rows = []
+    notes = ["p of a line: of a straight line in log size; *: rejected (false discovery rate 5 %)."]
     for found in analysis.findings:
         group = [exactly(found.group)] if grouped and found.group is not None else []
         rows.append((found.metric, KINDS[found.kind], *group, *_numbers(found)))
         if said := remark(analysis, found):
             notes.append(f"{found.metric}{f' at {group[0]}' if group else ''}: {said}.")
-    if any(found.straight_line_rejected for found in analysis.findings):
-        notes.insert(0, "p of a line: of a straight line in log size; *: rejected (false discovery rate 5 %).")
     bold = frozenset(i for i, found in enumerate(analysis.findings) if found.metric == analysis.order_parameter)
     return Grid(headings, rows, (0, 1), bold, tuple(notes), f"Every metric against {axis(data)}")
 

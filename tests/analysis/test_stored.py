@@ -135,7 +135,7 @@ def test_an_analysis_without_its_curves_is_refused(copied):
 def test_curves_of_another_analysis_are_refused(copied, folders):
     folder, _ = copied
     shutil.copy(folders["grid"] / "curves.nc", folder)
-    with pytest.raises(InputError, match=r"is incomplete \(curves\.nc holds other curves\): analyze the curves again\.$"):
+    with pytest.raises(InputError, match=r"\(curves\.nc holds other curves\): analyze the curves again\.$"):
         load_analysis(folder)
 
 
